@@ -18,8 +18,8 @@ import (
 
 const (
 	// defaultBootLimit is how long a guest may take to send its first frame. Booting costs 1 s of CPU, a Stock kernel under
-	// emulation 5 s; on a machine with a load of 20 a guest got less than 1 s of CPU in a minute.
-	defaultBootLimit = 5 * time.Minute
+	// emulation 5 to 7 s; on a machine with a load of 20 a guest got less than 1 s of CPU in a minute.
+	defaultBootLimit = 10 * time.Minute
 	// powerOffLimit is how long a guest may take from exit code to power-off.
 	powerOffLimit = 5 * time.Second
 )
