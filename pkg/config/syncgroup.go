@@ -161,6 +161,9 @@ func passTo(in *placed[instance], g placed[syncGroup]) {
 		in.v.each(d.set)
 	}
 	in.v.each(func(i *Instance) {
+		if len(i.Tracks) == 0 && len(g.v.tracks) > 0 {
+			i.TracksAt = g.at.locate("tracks").position()
+		}
 		for _, u := range g.v.tracks {
 			if !slices.ContainsFunc(i.Tracks, func(own TrackUse) bool { return own.Name == u.Name }) { // its own weight counts
 				i.Tracks = append(slices.Clone(i.Tracks), u)

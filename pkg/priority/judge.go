@@ -2,7 +2,6 @@ package priority
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,15 +22,25 @@ func Warnings(cfg *config.Config) config.Problems {
 			continue
 		}
 		for _, f := range w.idle() {
-			p := cfg.Problem(i.TracksAt, f.text, f.hint)
+			p := cfg.Problem(f.at, f.text, f.hint)
 			p.Warning = true
 			all = append(all, p)
 		}
 	}
-	return slices.Concat(all, circular(cfg), slowGates(cfg))
+	var unique config.Problems // the tracks of a sync group are those of each of its instances
+	for _, p := range slices.Concat(all, circular(cfg), slowGates(cfg)) {
+		if !slices.Contains(unique, p) {
+			unique = append(unique, p)
+		}
+	}
+	return unique
 }
 
-type finding struct{ text, hint string }
+// finding is something wrong with the tracks that the file names at a place.
+type finding struct {
+	text, hint string
+	at         config.Position
+}
 
 // idle returns the weights that never decide who is MASTER.
 func (w world) idle() []finding {
@@ -43,6 +52,7 @@ func (w world) idle() []finding {
 				continue
 			}
 			f := w.why(n, one)
+			f.at = r.tracksAt
 			if !slices.Contains(all, f) {
 				all = append(all, f)
 			}
@@ -98,14 +108,14 @@ func (w world) why(n int, g group) finding {
 	}
 	if best < 0 {
 		return finding{
-			what + "with preempt: false " + strings.Join(keeps, " and ") + " does not take over from a MASTER of lower priority",
-			"leave the weight out, so that a failure is a FAULT; or write preempt: true",
+			text: what + "with preempt: false " + strings.Join(keeps, " and ") + " does not take over from a MASTER of lower priority",
+			hint: "leave the weight out, so that a failure is a FAULT; or write preempt: true",
 		}
 	}
 	least := Effective(r.configured, w.worst(n))
 	return finding{
-		what + fmt.Sprintf("its priority is at least %d, and that of another director at most %d", least, best),
-		fmt.Sprintf("the weights must be larger than the difference of the priorities, %d; or leave the weight out, so that a failure is a FAULT", int(all[n].priority)-best),
+		text: what + fmt.Sprintf("its priority is at least %d, and that of another director at most %d", least, best),
+		hint: fmt.Sprintf("the weights must be larger than the difference of the priorities, %d; or leave the weight out, so that a failure is a FAULT", int(all[n].priority)-best),
 	}
 }
 
@@ -132,81 +142,19 @@ func slowGates(cfg *config.Config) config.Problems {
 	var all config.Problems
 	for _, i := range cfg.Instances {
 		silence := time.Duration(i.Variants.DownTimerAdverts) * i.AdvertInterval // and the skew
-		for _, use := range i.Tracks {
-			at := slices.IndexFunc(cfg.Tracks, func(t config.Track) bool { return t.Name == use.Name })
-			if at < 0 || !cfg.Tracks[at].Gate || cfg.Tracks[at].Check.Kind == nil {
+		w := worldOf(cfg, i)
+		for _, t := range cfg.Tracks {
+			finds := time.Duration(t.Check.Fall)*t.Check.Interval + t.Check.Timeout
+			at, used := w.place(t.Name)
+			if !used || !t.Gate || t.Check.Kind == nil || finds < silence {
 				continue
 			}
-			check := cfg.Tracks[at].Check
-			finds := time.Duration(check.Fall)*check.Interval + check.Timeout
-			if finds < silence {
-				continue
-			}
-			warning := cfg.Problem(i.TracksAt, fmt.Sprintf(
-				"%s finds a failure after up to %s (fall × interval + timeout), and a director that is cut off takes over after %s without adverts: it would be MASTER by then", use.Name, finds, silence),
+			warning := cfg.Problem(at, fmt.Sprintf(
+				"%s finds a failure after up to %s (fall × interval + timeout), and a director that is cut off takes over after %s without adverts: it would be MASTER by then", t.Name, finds, silence),
 				"a shorter interval and timeout, or fall: 1")
 			warning.Warning = true
 			all = append(all, warning)
 		}
 	}
 	return all
-}
-
-// circular returns the tracks that ask a virtual address which moves with an instance that depends on them: one of its own, or of
-// its sync group. The answer is that of the MASTER, so that the result changes with the MASTER.
-func circular(cfg *config.Config) config.Problems {
-	var all config.Problems
-	for _, i := range cfg.Instances {
-		moving := movingWith(cfg, i)
-		for _, use := range i.Tracks {
-			at := slices.IndexFunc(cfg.Tracks, func(t config.Track) bool { return t.Name == use.Name })
-			if at < 0 {
-				continue
-			}
-			for _, asked := range targets(cfg.Tracks[at]) {
-				whose, circle := moving[asked]
-				if !circle {
-					continue
-				}
-				warning := cfg.Problem(i.TracksAt, fmt.Sprintf(
-					"%s asks the virtual address %s of %s: the MASTER answers, whoever that is, and the virtual addresses may move for ever", use.Name, asked, whose),
-					"let the track ask 127.0.0.1, or an address of its own")
-				warning.Warning = true
-				all = append(all, warning)
-			}
-		}
-	}
-	return all
-}
-
-// movingWith returns the virtual addresses that move with an instance, and whose they are.
-func movingWith(cfg *config.Config, i config.Instance) map[netip.Addr]string {
-	moving := map[netip.Addr]string{}
-	for _, g := range cfg.SyncGroups {
-		if !slices.Contains(g.Instances, i.Name) {
-			continue
-		}
-		for _, other := range cfg.Instances {
-			if slices.Contains(g.Instances, other.Name) {
-				for _, p := range other.Held() {
-					moving[p.Addr()] = other.Name + ", which is in its sync group"
-				}
-			}
-		}
-	}
-	for _, p := range i.Held() {
-		moving[p.Addr()] = "this instance"
-	}
-	return moving
-}
-
-// targets returns the addresses that a track asks.
-func targets(t config.Track) []netip.Addr {
-	if g, is := t.Check.Kind.(config.GatewayCheck); is {
-		return g.Targets.List()
-	}
-	if t.Address.IsValid() {
-		return []netip.Addr{t.Address}
-	}
-	return nil
 }

@@ -44,6 +44,7 @@ type router struct {
 	preempt    bool
 	deaf       time.Duration // deaf_delay
 	groups     []group
+	tracksAt   config.Position
 }
 
 // world is one instance on all directors of a file.
@@ -70,7 +71,7 @@ func worldOf(cfg *config.Config, i config.Instance) world {
 			}
 			w.routers = append(w.routers, router{
 				name: d.Name, address: i.SourceOn(d), configured: own.Priority,
-				preempt: own.Preempt || own.Priority == Owner, deaf: own.DeafDelay, groups: groupsOf(cfg, own),
+				preempt: own.Preempt || own.Priority == Owner, deaf: own.DeafDelay, groups: groupsOf(cfg, own), tracksAt: own.TracksAt,
 			})
 		}
 	}
