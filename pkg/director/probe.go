@@ -144,6 +144,9 @@ func (d *Director) source(sources *sources, t *probe.Target) (netip.Addr, error)
 		return netip.Addr{}, err
 	}
 	own := sources.Route(byRoute)
+	if !own.IsValid() && byRoute == target { // a VIP that this director holds
+		own = sources.Here(kernel.FamilyOf(target))
+	}
 	if !own.IsValid() {
 		iface, err := d.o.Kernel.RouteInterface(target)
 		if err != nil {

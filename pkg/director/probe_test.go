@@ -39,6 +39,21 @@ func TestProbesComeFromTheInterfaceOfTheRoute(t *testing.T) {
 	})
 }
 
+// TestProbesOfAnOwnVIP: a MASTER asks a VIP that it holds itself from an own address, as another director does.
+func TestProbesOfAnOwnVIP(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.prefer(vip, vip) // as the kernel does for an address of this host
+		m.mu.Lock()
+		m.route = "lo"
+		m.mu.Unlock()
+		m.start(strings.Replace(electing+router("a", "eth0", 51, vip)+router("b", "eth1", 52, "10.78.0.100"), "[10.78.0.100]", "[10.78.0.100], tracks: [web]", 1) +
+			"tracks: [{name: web, type: tcp, address: " + vip + ", port: 80}]\n")
+		if got := m.probedFrom(vip); got != "10.77.0.2" || m.state("b") != "MASTER" {
+			t.Errorf("the probes of the VIP come from %s, want 10.77.0.2; %s", got, m.reason("b"))
+		}
+	})
+}
+
 // TestRouteIsRemembered: the kernel is asked for the source of a target once in routeUses probes. A route that has
 // changed in between takes no server out, and is noticed at once by a probe that fails.
 func TestRouteIsRemembered(t *testing.T) {

@@ -47,6 +47,20 @@ func (s Sources) Route(chosen netip.Addr) netip.Addr {
 	}
 }
 
+// Here returns the source of probes of an address that this host has itself: the director's own address, or else another one
+// of that family that is no VIP; invalid without one. The packets stay on this host, whatever their interface is.
+func (s Sources) Here(family kernel.Family) (found netip.Addr) {
+	if kernel.FamilyOf(s.node) == family && s.on[s.node] != "" {
+		return s.node
+	}
+	for _, a := range s.own {
+		if ip := a.Prefix.Addr(); a.Global && kernel.FamilyOf(ip) == family {
+			return ip
+		}
+	}
+	return netip.Addr{}
+}
+
 // beside reports whether the director's own address is on the same interface and network as another address.
 func (s Sources) beside(ip netip.Addr) bool {
 	var network netip.Prefix

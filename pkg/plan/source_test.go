@@ -36,6 +36,11 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
+	for family, want := range map[kernel.Family]string{kernel.IPv4: "10.77.0.2", kernel.IPv6: "fd00:88::2"} {
+		if got := s.Here(family); got.String() != want {
+			t.Errorf("an address of this host, %s: %s, want %s", family, got, want)
+		}
+	}
 	for _, tt := range []struct {
 		source      string
 		family      kernel.Family
