@@ -66,7 +66,7 @@ func hookSection() *sectionOf[Hook] {
 				"those of different ones at the same time. Nothing waits for a hook but a graceful stop for `pre_stop`. See\n" +
 				"[hooks.md](hooks.md).",
 			words: []word{
-				needless("is keepalived's word: read lvsctl events -f -o json, which has every event, or says that some were lost", "notify_fifo", "notify_fifo_script", "vrrp_notify_fifo", "vrrp_notify_fifo_script", "lvs_notify_fifo"),
+				needless("is keepalived's word: read lvsctl events -f -o json, which has every event, or says that some were lost", "notify_fifo", "notify_fifo_script", "vrrp_notify_fifo", "vrrp_notify_fifo_script", "lvs_notify_fifo", "lvs_notify_fifo_script"),
 			},
 		},
 		rules: func(h *Hook, o object) { h.check(o) },

@@ -118,7 +118,7 @@ func init() {
 		"data_use_instance", "json_version", "random_seed", "umask", "iproute_usr_dir", "iproute_etc_dir", "include_check", "vmac_prefix", "vmac_addr_prefix",
 		"disable_local_igmp", "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "nftables", "nftables_priority", "nftables_counters",
 		"nftables_ifindex", "state_dump_file", "stats_dump_file", "json_dump_file", "fifo_write_vrrp_states_on_reload", "dbus_service_name", "dbus_no_interface_name",
-		"vrrp_notify_fifo_script", "vrrp_garp_extra_if",
+		"vrrp_garp_extra_if",
 	} {
 		if globalWords[word] == nil {
 			globalWords[word] = changed[*globals]("it is " + process)
