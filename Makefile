@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build packages lab-packages packages-check packages-lint sbom vulncheck lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand bench-rest bench-instances upgrade clean
+.PHONY: all help build packages lab-packages packages-check packages-lint sbom vulncheck lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-flapping bench-handover bench-memory bench-table bench-thousand bench-rest bench-instances upgrade clean
 
 all: build
 
@@ -111,10 +111,13 @@ e2e: binaries $(if $(LONG),lab-packages) ## the scenarios; RUN=TestSeed001 for s
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Benchmarks measure the real CPU.
-bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand: SPEED = 1
+bench-connections bench-failover bench-flapping bench-handover bench-memory bench-table bench-thousand: SPEED = 1
 
 bench-failover: binaries ## compare the outages of lvs-director and keepalived in one boot
 	$(LABTEST) -bench -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
+
+bench-flapping: binaries ## compare what clients notice of a link that flaps, with lvs-director and keepalived in one boot
+	$(LABTEST) -bench -v -run '^TestBenchFlapping$$' $(TESTS)/e2e.test=e2e
 
 bench-connections: binaries ## what many connections cost a pair of directors; LVS_BENCH_CONNECTIONS=100000
 	$(LABTEST) -bench -v -run '^TestBenchConnections$$' $(TESTS)/e2e.test=e2e

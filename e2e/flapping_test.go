@@ -74,3 +74,42 @@ func TestFlappingLink(t *testing.T) {
 		}
 	}
 }
+
+// TestFlappingAlone: a director whose cable is out again and again before it has listened for a MASTER for long enough never becomes
+// MASTER, and nobody serves: it says so all the time, also while it has a carrier. When the cable is good it takes the VIP. The
+// same is said while startup_delay keeps the VIP from being taken.
+//
+// Proves docs/failover.md: "While nobody holds the addresses because the link of the only director flaps, the problem is `vips_not_taken`,
+// CRITICAL, also in the moments in which it has a carrier."
+func TestFlappingAlone(t *testing.T) {
+	lab.Need(t)
+	c := newCluster(t, shape{})
+	if err := os.WriteFile(c.file, []byte(fileHeader(3, "3s", true, "startup_delay: 12s")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unserved := func(when string) {
+		t.Helper()
+		out, err := c.master.ctl("status", "--check")
+		if held := c.master.holds(); held || lab.ExitCode(err) != 2 || !strings.HasPrefix(out, "CRITICAL: ") {
+			t.Errorf("%s: holds the VIP: %t, status --check: %v %s, want no VIP and CRITICAL", when, held, err, out)
+		}
+	}
+	c.master.start()
+	c.master.checks(2, "no MASTER is heard, and this director is not MASTER yet: BACKUP: started, listening for a MASTER for 12s")
+	c.awaitHolder(c.master, soon)
+	healthy(t, c.master)
+	link := c.master.Link("eth0")
+	for n := range 4 {
+		mark := c.master.daemon.Mark()
+		link.CarrierDown()
+		mark.WaitLog("to=FAULT", soon)
+		unserved(fmt.Sprintf("cable out %d", n+1))
+		link.CarrierUp()
+		mark.WaitLog("from=FAULT to=BACKUP", soon)
+		unserved(fmt.Sprintf("cable back %d", n+1))
+		time.Sleep(time.Second) // less than the master-down interval
+		unserved(fmt.Sprintf("a second after the cable was back %d", n+1))
+	}
+	c.awaitHolder(c.master, soon)
+	healthy(t, c.master)
+}

@@ -372,8 +372,8 @@ func nodeCases() []codesCase {
 		{Starting: true, Case: problemtest.Case[*node]{
 			Code:  problem.DaemonStarting,
 			Break: func(n *node) { n.hang(); n.begin(codesFile) },
-			Mend:  func(n *node) { n.goOn() },
-			Lasts: 4 * time.Second, // elections wait for the table for at most 5 s
+			Mend:  func(n *node) { n.goOn(); n.pass(time.Second) }, // until it is MASTER
+			Lasts: 4 * time.Second,                                 // elections wait for the table for at most 5 s
 		}},
 	}
 }

@@ -152,7 +152,7 @@ func hookCases() []codesCase {
 	}
 	return []codesCase{
 		{File: file, Case: problemtest.Case[*node]{
-			Code: problem.HookFailed, Subject: "a /hook", Fault: "an exit status", Break: ended(1), Mend: ended(0),
+			Code: problem.HookFailed, Subject: "a /hook", Fault: "an exit status", Break: ended(1), Mend: ended(0), Beside: []problem.Code{problem.VIPsNotTaken}, // it has just had a fault
 		}},
 		{File: file, Case: problemtest.Case[*node]{
 			Code: problem.HookFailed, Subject: "a /hook", Fault: "it does not exist",

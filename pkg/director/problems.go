@@ -146,7 +146,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, neighbourProblems(i.Config, a)...)
 		found = append(found, toNobody(i, s.plan.Link(i.Segment))...)
 		found = append(found, slices.Concat(falseAlarms(i.Config.Name, a), handoverForgotten(i.Config.Name, a, s.overrides, time.Now()))...)
-		found = append(found, slices.Concat(trackProblems(i, a), silentLinks(i.Config, a))...)
+		found = append(found, slices.Concat(trackProblems(i, a), silentLinks(i.Config, a), notTaken(i.Config, a, time.Now()))...)
 	}
 	found = append(found, slices.Concat(syncGroupProblems(s, time.Now()), sessionProblems(s.sessions, time.Now()))...)
 	found = append(found, strayVIPs(s.plan.Stray)...)

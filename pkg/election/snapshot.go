@@ -42,6 +42,8 @@ type Snapshot struct {
 	// director does not become MASTER now.
 	DeafFor  time.Duration
 	Deafened bool
+	// Listening says that no MASTER is heard, and that this director does not become it yet.
+	Listening vrrp.Listening
 	// SilentPeer is the router whose silence has made this director MASTER, until a router is heard; otherwise invalid.
 	SilentPeer netip.Addr
 	// Heard is the last router of which an advert was received; invalid if there is none.
@@ -99,10 +101,12 @@ func (a *Actor) publish() {
 	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
 	s.Handover = a.handover()
 	s.DeafFor, s.Deafened = a.machine.DeafFor(a.now())
+	stays := false
+	s.Listening, stays = a.machine.Listening(a.now())
 	s.Heard, _ = a.machine.Master()
 	s.SilentPeer = a.machine.SilentPeer()
 	a.addNeighbours(s)
-	a.quiet = s.quiet()
+	a.quiet = stays && s.quiet()
 	a.snapshot.Store(s)
 }
 

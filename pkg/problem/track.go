@@ -25,9 +25,9 @@ func trackCodes() []Declaration {
 		},
 		{
 			Code: VIPsNotTaken, Severity: Critical, Role: Director, Subject: "instance",
-			Means:       "no director has the VIPs, and this one does not take them, because a track with when: becoming_master is down: clients fail",
-			Remedy:      "repair what the track checks: the reason says what it found; the director then takes the VIPs within two advert intervals. If clients can be served nevertheless, remove the track from the instance and run lvsctl reload",
-			ExplainedBy: []Code{InstanceFault},
+			Means:       "no director has the VIPs, and this one does not take them, because a track with when: becoming_master is down, or does not take them yet, because it has just started or had a fault, or because of startup_delay: clients fail",
+			Remedy:      "act on the reason. A track: repair what it checks; the director then takes the VIPs within two advert intervals. If clients can be served nevertheless, remove the track from the instance and run lvsctl reload. After a start or a fault it takes them after a master-down interval (three advert intervals and the skew): if the fault returns before that, such as with a link that flaps, repair what causes it. startup_delay: wait, or shorten it and run lvsctl reload",
+			ExplainedBy: []Code{InstanceFault, LinkSilent},
 		},
 		{
 			Code: PrioritiesEqual, Severity: Warning, Role: Director, Subject: "instance",
