@@ -130,7 +130,7 @@ func TestInteropThree(t *testing.T) {
 }
 
 // TestInteropFast: adverts every 10 ms, of which 20 may be missing, between one lvs-director and one keepalived 2.2.7, each
-// of which is MASTER five times.
+// of which is MASTER ten times.
 //
 // Proves docs/operations.md: "adverts every 10 ms with `down_timer_adverts`,"
 func TestInteropFast(t *testing.T) {
@@ -160,7 +160,7 @@ func TestInteropFast(t *testing.T) {
 	}
 	c.backup.start()
 	steady(c.backup)
-	for range 5 {
+	for range 10 {
 		peer(150)
 		steady(c.master)
 		killed(c.master, c.backup)
