@@ -48,8 +48,7 @@ func (m many) conf(name string) string {
 }
 
 // start starts a pair and waits until lvs-master is MASTER of all instances. Both have the nice value of our unit. They start one
-// after the other: on the single slow CPU of the emulated machine, two directors that become MASTER of all instances at once leave
-// the kernel too little time to deliver the adverts of either, and may not settle for minutes.
+// after the other, so that no VIP moves while the scenario begins.
 func (m many) start(t *testing.T, p product) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{})
