@@ -21,12 +21,20 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		s := &c.subjects.all[n]
 		s.cell = &shown.cells[n]
 		spec := *s.spec
-		if old := before.of(spec.Subject); old != nil {
-			s.reported = old.reported
-		} else if old := gone.take(spec); old != nil {
-			s.reported = old.reported
-		} else if old := before.twin(spec); old != nil {
-			s.reported = old.reported
+		old := before.of(spec.Subject)
+		if old == nil {
+			old = gone.take(spec)
+		}
+		if old == nil {
+			old = before.twin(spec)
+		}
+		resumes := false
+		if old != nil {
+			s.follow(old)
+			resumes = old.spec.Suspended && s.wasServed
+		}
+		if spec.Suspended {
+			continue
 		}
 		for _, wanted := range spec.Checks {
 			k, isNew := c.ensure(spec, wanted)
@@ -36,7 +44,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 				c.agenda.add(event{at: k.due, what: due, check: k})
 				fresh = append(fresh, k)
 			}
-			if spec.Served {
+			if spec.Served || isNew && resumes {
 				k.state = k.state.Served() // even if it is shared with servers that were not in the table
 			}
 			k.users = append(k.users, s)

@@ -108,7 +108,7 @@ func (c *Checker) remembered() memory {
 func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
 	question := asks(spec, wanted)
 	old := m.subjects.of(spec.Subject)
-	if old == nil || old.spec.Address != spec.Address || old.spec.Port != spec.Port {
+	if old == nil || old.spec.Suspended || old.spec.Address != spec.Address || old.spec.Port != spec.Port {
 		if s, ok := m.questions[question]; ok {
 			return health.Resume(wanted.Rise, wanted.Fall, s)
 		}

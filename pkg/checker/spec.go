@@ -15,6 +15,23 @@ type subject struct {
 	checks   []*check
 	reported *health.Verdict // the verdict last reported to onChange, or one that is the Same; nil: none yet
 	cell     *cell           // of the board
+	// wasServed: when its checks were suspended last, it was up, or in the table at the start of the director.
+	wasServed bool
+}
+
+// suspended is the verdict of a subject whose checks are not made.
+var suspended = health.Verdict{Reason: "unknown: its checks are suspended (ha_suspend) until this director is MASTER of the address"}
+
+// follow takes over what is known about a subject from before a Set.
+func (s *subject) follow(old *subject) {
+	s.reported, s.wasServed = old.reported, old.wasServed
+	if !s.spec.Suspended || old.spec.Suspended {
+		s.wasServed = s.wasServed || old.spec.Served
+		return
+	}
+	if v := old.verdict(); v.Known {
+		s.wasServed = v.Up
+	}
 }
 
 // subjects are the subjects of one Set; at has their indexes in all.
@@ -32,6 +49,9 @@ func (s subjects) of(id config.Subject) *subject {
 }
 
 func (s *subject) verdict() health.Verdict {
+	if s.spec.Suspended {
+		return suspended
+	}
 	states := make([]health.State, len(s.checks))
 	for i, c := range s.checks {
 		states[i] = c.state

@@ -133,6 +133,7 @@ type VirtualServer struct {
 	RealServers     []RealServer      // the sorry servers last
 	Hooks           []Hook            `json:",omitempty"` // its own; see Config.PoolHooks
 	ServerHooks     map[string][]Hook `json:",omitempty"` // those of real servers, by name
+	Suspends        bool              `json:",omitzero"`  // ha_suspend: only a director that is MASTER of its address checks it
 	TellsQuorum     bool              `json:",omitzero"`  // hooks run for its quorum
 }
 

@@ -71,6 +71,7 @@ func (c *contents) validate(top object) {
 	c.checkGateways()
 	c.checkDeafDelays()
 	c.checkWatched()
+	c.checkSuspends()
 	c.checkWeights()
 	c.checkBFD()
 	c.checkHooks(top)

@@ -46,7 +46,7 @@ func inhibitField[S any](in func(*S) *bool, def func(*S) bool, unset string) key
 }
 
 func policyFields() []key[virtualServer] {
-	return []key[virtualServer]{quorumField(), hysteresisField(), slowStartField(), serviceHooksField()}
+	return []key[virtualServer]{quorumField(), hysteresisField(), slowStartField(), suspendField(), serviceHooksField()}
 }
 
 func quorumField() key[virtualServer] {

@@ -112,7 +112,7 @@ var beyondSchemas = map[string][]string{
 		"inhibit-of-mh", "weight-0-of-hashes",
 	},
 	"what a protocol can have": {"snat-clients-not-nat", "snat-clients-one-packet", "one-packet-sctp", "persistence-engine-tcp"},
-	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
+	"what tracks are about":    {"track-watched", "ha-suspend-tracked", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"what a lost carrier is":   {"dont-track-primary-and-delay"},
 	"how long the others wait": {"interface-down-delay-bfd", "interface-down-delay-too-long", "interface-down-delay-too-long-per-node", "interface-down-delay-one-advert"},
 	"how the text was written": {

@@ -45,7 +45,6 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				needless("is keepalived's word: the family is that of the address", "ip_family"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
 				needless("is keepalived's word: a start adopts what is in the kernel, and a stop removes it, without server_down and quorum_down, which keepalived runs then (notify_down, quorum_down): what they do belongs in ExecStopPost of the unit", "omega"),
-				needless("is keepalived's word: both directors check all the time", "ha_suspend"),
 				{names: []string{"weight"}, hint: "write it in each of real_servers"},
 			},
 		},

@@ -196,6 +196,8 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 	prose.VirtualServers[0].State, prose.VirtualServers[0].RealServers[0].Code = "down", "auth"
 	older, electing, balancing := healthy(), healthy(), healthy()
 	older.ProblemDetails, electing.VirtualServers, balancing.Instances = nil, nil, nil
+	suspended := healthy()
+	suspended.VirtualServers = append(suspended.VirtualServers, status.VirtualServer{Name: "web", State: "down", ChecksSuspended: true})
 	balancing.VirtualServers = append(balancing.VirtualServers, status.VirtualServer{Name: "web"})
 	for _, c := range []struct {
 		name string
@@ -207,6 +209,7 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 		{"a warning", with(problem.Warning), 1, "WARNING: mysql: WARNING\n"},
 		{"critical beside a warning", with(problem.Critical, problem.Warning), 2, "CRITICAL: mysql: CRITICAL; mysql: WARNING\n"},
 		{"of a newer version", with("EMERGENCY"), 2, "CRITICAL: mysql: EMERGENCY\n"},
+		{"not checked", suspended, 0, "OK: lvs-master: mysql MASTER; 1 virtual server up; 1 virtual server not checked (ha_suspend)\n"},
 		{"only prose", prose, 0, "OK: lvs-master: mysql FAULT; 1 virtual server up\n"},
 		{"elections only", electing, 0, "OK: lvs-master: mysql MASTER\n"},
 		{"no elections", balancing, 0, "OK: lvs-master: 2 virtual servers up\n"},

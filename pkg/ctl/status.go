@@ -303,8 +303,10 @@ func evaluate(document []byte) (code int, line string, problems []problem.Proble
 	var s struct {
 		status.Head
 		Instances      []status.Instance `json:"vrrp_instances"`
-		VirtualServers []struct{}        `json:"virtual_servers"`
-		Overrides      []status.Override `json:"overrides"`
+		VirtualServers []struct {
+			ChecksSuspended bool `json:"checks_suspended"`
+		} `json:"virtual_servers"`
+		Overrides []status.Override `json:"overrides"`
 	}
 	switch err := json.Unmarshal(document, &s); {
 	case err != nil:
@@ -323,12 +325,18 @@ func evaluate(document []byte) (code int, line string, problems []problem.Proble
 	case s.Role == "realserver":
 		return 0, fmt.Sprintf("%s: ready for %s", s.Node, virtualServers(len(s.VirtualServers))), s.ProblemDetails
 	default:
-		return 0, s.Node + ": " + inOrder(s.Instances, len(s.VirtualServers)) + overriddenTargets(s.Overrides), s.ProblemDetails
+		suspended := 0
+		for _, v := range s.VirtualServers {
+			if v.ChecksSuspended {
+				suspended++
+			}
+		}
+		return 0, s.Node + ": " + inOrder(s.Instances, len(s.VirtualServers)-suspended, suspended) + overriddenTargets(s.Overrides), s.ProblemDetails
 	}
 }
 
 // inOrder describes a director without problems: "mysql MASTER; 1 virtual server up".
-func inOrder(instances []status.Instance, services int) string {
+func inOrder(instances []status.Instance, services, suspended int) string {
 	var states, parts []string
 	for _, i := range instances {
 		states = append(states, i.Name+" "+i.State)
@@ -338,6 +346,9 @@ func inOrder(instances []status.Instance, services int) string {
 	}
 	if services > 0 {
 		parts = append(parts, virtualServers(services)+" up")
+	}
+	if suspended > 0 {
+		parts = append(parts, virtualServers(suspended)+" not checked (ha_suspend)")
 	}
 	return strings.Join(parts, "; ")
 }

@@ -398,7 +398,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 			continue
 		case <-d.roles:
 			l.instances.endRetired(time.Now())
-			if !d.plan.Load().TracksInstances() {
+			if p := d.plan.Load(); !p.TracksInstances() && !p.Suspends() {
 				continue
 			}
 		case <-d.seen:

@@ -65,8 +65,25 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 		addSlowStart(&one, v, known.Starts.Of(v).StartOf(v, r), all[i].entry, whole, time.Now())
 		s.RealServers = append(s.RealServers, one)
 	}
+	if s.ChecksSuspended = known.Suspended[v.Name]; s.ChecksSuspended {
+		s.Reason = "its checks are suspended (ha_suspend) until this director is MASTER of the address; " + entriesOf(s.RealServers)
+	}
+	if s.ChecksSuspended { // nobody looked
+		health = min(health, lvs.PoolDegraded)
+	}
 	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]
 	return s
+}
+
+// entriesOf says how many real servers have an entry.
+func entriesOf(servers []status.RealServer) string {
+	entries := 0
+	for _, r := range servers {
+		if r.Weight > 0 {
+			entries++
+		}
+	}
+	return fmt.Sprintf("%d of %d real servers have an entry in the table", entries, len(servers))
 }
 
 // severalOf returns the addresses and the ports of a virtual server that has several of either.

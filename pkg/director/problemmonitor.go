@@ -155,10 +155,14 @@ func (m *problemMonitor) compare(servers []status.VirtualServer) {
 		if !known {
 			before = event.Unknown
 		}
-		if before != v.State {
-			m.record(event.Event{Kind: event.VirtualServerState, Subject: v.Name, From: before, To: v.State, Reason: v.Reason})
+		state := v.State
+		if v.ChecksSuspended {
+			state = event.Unknown
 		}
-		now[id] = v.State
+		if before != state {
+			m.record(event.Event{Kind: event.VirtualServerState, Subject: v.Name, From: before, To: state, Reason: v.Reason})
+		}
+		now[id] = state
 	}
 	m.states = now
 }

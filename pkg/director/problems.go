@@ -33,7 +33,11 @@ func faults(s snapshots) []problem.Finding {
 func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Finding {
 	var found []problem.Finding
 	for _, v := range servers {
-		switch v.State {
+		state := v.State
+		if v.ChecksSuspended { // nobody looked, and nobody sends clients here
+			state = ""
+		}
+		switch state {
 		case "down":
 			if f, by := emptied(v); by {
 				found = append(found, f)
@@ -53,7 +57,7 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 				Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason, Related: full(v),
 			})
 		}
-		if v.BelowPanicThreshold {
+		if v.BelowPanicThreshold && !v.ChecksSuspended {
 			found = append(found, problem.Finding{Code: problem.BelowPanicThreshold, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		}
 		for _, r := range v.RealServers {

@@ -205,9 +205,10 @@ func (t *table) await(wanted []lvs.Key, planned func() (plan.Plan, <-chan struct
 		p, judged := planned()
 		reached, changed := t.snapshot()
 		inPlace := func(key lvs.Key) bool { return !reached.Known || reached.Serving[key] }
-		missing := slices.ContainsFunc(p.Table.Undecided(reached.Services), func(key lvs.Key) bool { return slices.Contains(wanted, key) })
+		unchecked := p.Table.SuspendedKeys() // what is not checked would be waited for in vain
+		missing := slices.ContainsFunc(p.Table.Undecided(reached.Services), func(key lvs.Key) bool { return slices.Contains(wanted, key) && !unchecked[key] })
 		for _, key := range wanted {
-			missing = missing || !inPlace(key)
+			missing = missing || !inPlace(key) && !unchecked[key]
 		}
 		if !missing || !t.runs() {
 			return

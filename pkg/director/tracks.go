@@ -15,15 +15,31 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// stand takes in the states of the instances if one of them depends on another one.
+// stand takes in the states of the instances if one of them, or what is checked, depends on them.
 func (d *Director) stand(l *loops) {
 	p := d.plan.Load()
+	if p.Suspends() {
+		if now := contending(l.instances.snapshots()); !maps.Equal(now, d.in.Active) {
+			d.in.Active, d.changed = now, true
+		}
+	}
 	if !p.TracksInstances() {
 		return
 	}
 	if now := standings(p, l.instances.snapshots()); !maps.Equal(now, d.in.Standings) {
 		d.in.Standings, d.judged = now, true
 	}
+}
+
+// contending returns the instances that are MASTER, or will be when they are ready.
+func contending(snapshots map[config.InstanceID]*election.Snapshot) map[config.InstanceID]bool {
+	all := map[config.InstanceID]bool{}
+	for id, s := range snapshots {
+		if s.State == vrrp.Master || s.Contends {
+			all[id] = true
+		}
+	}
+	return all
 }
 
 // standings returns the states of the instances by their names.

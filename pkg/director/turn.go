@@ -48,6 +48,7 @@ func (d *Director) turn(l *loops) error {
 		return nil
 	}
 	d.in.Before, d.in.Memories, d.in.Starts = from.Links, from.Table.Memories, from.Table.Starts
+	d.in.Last = from.Table.Last
 	d.in.Previous = func() []lvs.Service {
 		have, _ := l.table.snapshot()
 		return from.Table.Desired(have.Services)

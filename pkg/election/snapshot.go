@@ -22,9 +22,11 @@ type Snapshot struct {
 	// known.
 	Master         netip.Addr
 	MasterPriority uint8
-	Flood          string // describes a flood of ignored packets; "" if there is none
-	SendError      string // why adverts cannot be sent; "" if they can
-	Echo           bool   // packets from our own address were received recently (recentFor)
+	// Contends: it takes the VIPs from the MASTER as soon as it is ready; see vrrp.Machine.
+	Contends  bool
+	Flood     string // describes a flood of ignored packets; "" if there is none
+	SendError string // why adverts cannot be sent; "" if they can
+	Echo      bool   // packets from our own address were received recently (recentFor)
 	// Gate is why this director must not become MASTER, "" if it may. HeldBack: it would be MASTER otherwise.
 	Gate           string
 	HeldBack       bool
@@ -97,6 +99,7 @@ func (a *Actor) publish() {
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
 	s.Gate, s.HeldBack = a.machine.Gate()
+	s.Contends = a.machine.Contends()
 	count, until := a.machine.FalseAlarms()
 	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
 	s.Handover = a.handover()

@@ -53,7 +53,7 @@ func AtLeast(want int, states []State) Verdict {
 	}
 	v.Weighted, v.Weight = weightOf(states)
 	v.Known = v.Up || up+unknown < want
-	v.Doubtful = v.Up && sure < want
+	v.Doubtful, v.Undecided = v.Up && sure < want, !v.Known && all.Undecided
 	word := "unknown"
 	switch {
 	case v.Up:

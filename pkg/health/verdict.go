@@ -23,11 +23,13 @@ type Verdict struct {
 	// Weighted: checks say which weight it is to have while it is up: Weight, the smallest one of several.
 	Weighted bool
 	Weight   uint16
+	// Undecided: not Known, because there were bad results, but too few; see State.Served.
+	Undecided bool
 }
 
 // Same reports whether two verdicts require the same action. Reason and Since are for display and change more often.
 func (v Verdict) Same(w Verdict) bool {
-	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Doubtful == w.Doubtful && v.Value == w.Value && v.Weighted == w.Weighted && v.Weight == w.Weight
+	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Doubtful == w.Doubtful && v.Value == w.Value && v.Weighted == w.Weighted && v.Weight == w.Weight && v.Undecided == w.Undecided
 }
 
 // String returns the reason.
@@ -56,8 +58,10 @@ func All(states []State) Verdict {
 	for _, s := range states {
 		decides.NoNetwork = decides.NoNetwork || s.withoutNetwork()
 		decides.Doubtful = decides.Doubtful || s.Doubtful()
+		decides.Undecided = decides.Undecided || s.Undecided()
 	}
 	decides.Doubtful = decides.Doubtful && decides.Known && decides.Up
+	decides.Undecided = decides.Undecided && !decides.Known
 	decides.Weighted, decides.Weight = weightOf(states)
 	decides.Since = since(states, decides)
 	return decides

@@ -4,7 +4,7 @@ package lvs
 type Condition struct {
 	Known bool // a check has decided at least once; otherwise Up and Full are meaningless
 	Up    bool
-	Asked bool // a check has had a result, even if it has decided nothing
+	Asked bool // a check has had a result that counts, even if it says nothing about the server
 	Full  bool // it is up and accepts no more connections (MySQL error 1040); meaningless unless Up
 	// Weighted: a check has given it a weight, Weight, that replaces the configured one; meaningless unless Up.
 	Weighted bool

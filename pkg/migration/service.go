@@ -31,8 +31,7 @@ type service struct {
 func (v *service) keys() *object { return v.object }
 
 const (
-	noMails       = "write mail and notify: [{on: [server_up, server_down, quorum_up, quorum_down], mail_to: [ADDRESS]}] in the virtual server"
-	bothDirectors = "both directors check all the time"
+	noMails = "write mail and notify: [{on: [server_up, server_down, quorum_up, quorum_down], mail_to: [ADDRESS]}] in the virtual server"
 )
 
 var serviceWords = timeWords(words[*service]{
@@ -76,7 +75,7 @@ var serviceWords = timeWords(words[*service]{
 	"sorry_server_lvs_method": func(r *reader, v *service, s *conftree.Statement) { readMethod(r, keyed{v.sorryKeys}, s) },
 	"inhibit_on_failure":      flagTo[*service]("inhibit_on_failure", true),
 	"alpha":                   always[*service]("a real server gets no connections before its first good check, always"),
-	"ha_suspend":              changed[*service](bothDirectors),
+	"ha_suspend":              readSuspend,
 	"real_server":             func(r *reader, v *service, s *conftree.Statement) { r.readServer(v, s) },
 }, func(v *service) times { return v.times })
 
@@ -88,6 +87,15 @@ func readScheduler(r *reader, v *service, s *conftree.Statement) {
 	}
 	r.set(v.object, "scheduler", s.Arg(1), s)
 	r.surplus(s, 2)
+}
+
+// readSuspend reads ha_suspend, which keepalived ignores for a group.
+func readSuspend(r *reader, v *service, s *conftree.Statement) {
+	if v.at.Arg(1) == "group" || v.at.Arg(1) == "fwmark" {
+		r.judge(s, NoEffect, "keepalived suspends no checks of a group or of a firewall mark")
+		return
+	}
+	r.set(v.object, "ha_suspend", true, s)
 }
 
 func readMethod[T target](r *reader, in T, s *conftree.Statement) {
@@ -206,7 +214,10 @@ func (r *reader) readService(s *conftree.Statement) {
 		v.remove("protocol")
 		v.name = name(at)
 	}
-	if r.finishService(v) {
+	if suspends := v.get("ha_suspend") != nil; suspends && !alphaIn(s, false) {
+		r.set(v.object, "initial_state", "up", nil)
+	}
+	if r.finishService(v) && v.get("initial_state") == nil {
 		r.judge(s, Changed, "a real server gets connections after its first good checks; with initial_state: up at once, as in keepalived")
 	}
 }
@@ -224,7 +235,7 @@ func (r *reader) finishService(v *service) bool {
 	r.finishHash(v)
 	r.setPoolHooks(v.object, v.subject)
 	r.set(v.object, "name", v.name, nil)
-	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "notify", "checks", "real_servers", "sorry_server")
+	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "initial_state", "ha_suspend", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "notify", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
 	return true
 }

@@ -11,7 +11,7 @@ import (
 // depend on.
 func (in Inputs) checks() []Spec {
 	next := in.next()
-	served := served(next, in.Adopted)
+	served, suspended := served(next, in.Adopted), in.suspended()
 	servers := 0
 	for _, v := range next.VirtualServers {
 		servers += len(v.RealServers)
@@ -22,6 +22,7 @@ func (in Inputs) checks() []Spec {
 			id := config.ServerID{Service: v.Name, Server: r.Name}
 			all = append(all, Spec{
 				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: v.CheckPort(r), AtLeast: r.ChecksNeeded, Served: served[id],
+				Suspended: suspended[v.Name] && len(r.Checks) > 0,
 			})
 		}
 	}
@@ -88,6 +89,6 @@ func sameChecks(a, b []Spec) bool {
 		return true
 	}
 	return slices.EqualFunc(a, b, func(a, b Spec) bool {
-		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.AtLeast == b.AtLeast && slices.Equal(a.Checks, b.Checks)
+		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.AtLeast == b.AtLeast && a.Suspended == b.Suspended && slices.Equal(a.Checks, b.Checks)
 	})
 }

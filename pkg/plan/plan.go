@@ -35,6 +35,7 @@ type Inputs struct {
 	OnStandby []lvs.OnStandby // what was remembered at the start of pools whose standby servers had the connections
 	Memories  Memories        // what the pools of the previous plan remember
 	Starts    SlowStarts      // those of the previous plan
+	Last      LastKnown       // that of the previous plan
 	Now       time.Time       // by which slow starts go on
 	// Previous returns the table of the previous plan, as which pools begin that remember nothing yet; nil: there is none.
 	Previous func() []lvs.Service
@@ -42,6 +43,8 @@ type Inputs struct {
 	// HeldBack says why instances must not be MASTER although nothing of the plan says so.
 	HeldBack map[config.InstanceID]string
 	Empty    bool // NotReady is that no real server takes connections
+	// Active are the instances that are MASTER, or would be if they were ready; needed for virtual servers with ha_suspend only.
+	Active   map[config.InstanceID]bool
 	Starting bool // the first results of the checks are waited for
 	// Standings are those of the instances of this node, by name; needed for tracks of instances only.
 	Standings map[string]Standing
@@ -181,9 +184,11 @@ func (i Instance) another(before Instance) bool {
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	table.Decisions = in.Decisions
+	table.Last = in.Last.next(table)
 	table = table.remembering(in.Memories, beginning{in.begin(), in.OnStandby}).starting(in.Starts, in.begin(), in.Adopted != nil, in.Now)
 	in = in.forNode()
 	next := in.next()
+	table.Suspended = in.suspended()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
 	p.Node, _ = next.DirectorNamed(in.Node) // a file without this host is refused earlier
 	vip := isVIP(in.Config, next)
@@ -198,6 +203,7 @@ func Of(in Inputs) Plan {
 			i.pools = append(i.pools, pools[vip.Addr()]...)
 		}
 		i.Unfit = p.unfit(i)
+		i.NotReady = cmp.Or(i.NotReady, p.Table.unasked(i.pools))
 		p.Instances = append(p.Instances, i)
 	}
 	p.join(in.Config)
@@ -225,12 +231,14 @@ func Of(in Inputs) Plan {
 // changed, at a fraction of the cost.
 func (p Plan) Judged(in Inputs) Plan {
 	p.Table.Verdicts, p.Table.Decisions = in.Verdicts, in.Decisions
+	p.Table.Last = p.Table.Last.next(p.Table)
 	p.Table = p.Table.remembering(p.Table.Memories, beginning{}).starting(p.Table.Starts, nil, false, in.Now)
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]
 		i.judge(in, p.Link(i.Segment))
 		i.Unfit = p.unfit(*i)
+		i.NotReady = cmp.Or(i.NotReady, p.Table.unasked(i.pools))
 	}
 	p.share()
 	return p

@@ -14,6 +14,8 @@ type Spec struct {
 	Port    uint16 // for checks that have no port
 	AtLeast int    // how many of Checks must pass; 0: all
 	Served  bool   // it was in the table at the start of the director: see health.State.Served
+	// Suspended: its checks are not made now, so that nothing is known about it. Later it counts as Served if it was up, or Served.
+	Suspended bool
 }
 
 // CheckID is the identity of a check: target, type and options, and whether it is for a track. Checks with the same ID are probed once, and

@@ -15,6 +15,10 @@ type Table struct {
 	Decisions Decisions
 	// Memories are what its pools remember.
 	Memories Memories
+	// Suspended are the names of the virtual servers that are not checked now.
+	Suspended map[string]bool
+	// Last is what was known last about their real servers.
+	Last LastKnown
 	// Starts are its real servers that get their weight by steps.
 	Starts   SlowStarts
 	file     *config.Config
@@ -38,6 +42,7 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 // Judged returns the table with other verdicts, and what pools remember then.
 func (t Table) Judged(verdicts Verdicts) Table {
 	t.Verdicts = verdicts
+	t.Last = t.Last.next(t)
 	return t.remembering(t.Memories, beginning{}).starting(t.Starts, nil, false, t.Starts.at)
 }
 
@@ -60,8 +65,14 @@ func (t Table) reserved(of ...config.VirtualServer) func(config.ServerID) lvs.Co
 
 // Condition returns the result of the checks of a real server, and an operator's decision.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
-	v, _ := t.Verdicts.Of(config.Subject{Server: server})
-	return lvs.Condition{Known: v.Known, Up: v.Up, Asked: v.Code != "", Full: v.Full, Weighted: v.Weighted, Weight: v.Weight, Decision: t.Decisions.Of(server)}
+	c := t.found(server)
+	if last, is := t.Last.byName[server]; is && !c.Known {
+		asked := c.Asked
+		c = last
+		c.Asked = asked
+	}
+	c.Decision = t.Decisions.Of(server)
+	return c
 }
 
 // local returns the services of local delivery by a file.
@@ -88,10 +99,10 @@ func (t Table) equal(b Table) bool {
 
 // Serves reports whether the real servers of any of the virtual servers take new connections. One is enough: a service that is
 // down on all directors must not block the takeover of the others. Sorry servers do not count, nor those
-// whose checks fail.
+// whose checks fail. A virtual server whose checks are suspended counts: see unasked.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
 	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool {
-		return t.healthy(v) && slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
+		return t.Suspended[v.Name] || t.healthy(v) && slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
 	})
 }
 

@@ -175,8 +175,10 @@ type VirtualServer struct {
 	// StandbyUsed: the standby servers have taken the place of the primary ones.
 	StandbyUsed bool `json:"standby_used,omitempty"`
 	// BelowPanicThreshold: real servers whose checks fail keep their entries.
-	BelowPanicThreshold bool         `json:"below_panic_threshold,omitempty"`
-	RealServers         []RealServer `json:"real_servers"` // sorry servers last
+	BelowPanicThreshold bool `json:"below_panic_threshold,omitempty"`
+	// ChecksSuspended: the real servers are not checked now (ha_suspend), and State is that of entries of before.
+	ChecksSuspended bool         `json:"checks_suspended,omitempty"`
+	RealServers     []RealServer `json:"real_servers"` // sorry servers last
 	// Traffic is absent until the table was read.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }

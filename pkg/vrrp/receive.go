@@ -95,6 +95,15 @@ func (m *Machine) compareMaster(priority uint8) reasonKind {
 	return preempting
 }
 
+// Contends reports whether a BACKUP takes the VIPs from the MASTER that it hears as soon as it is ready and its delays have passed.
+func (m *Machine) Contends() bool {
+	switch m.mem.StateReason.Kind {
+	case preempting, notReady, heldOff, preemptDelay, together:
+		return m.mem.State == Backup
+	}
+	return false
+}
+
 // reconsider restarts the full master-down timer for a live MASTER of lower priority that was about to be preempted if
 // preemption is no longer allowed.
 func (m *Machine) reconsider() {
