@@ -389,7 +389,7 @@ func TestALookThatFailsChangesNothing(t *testing.T) {
 	})
 }
 
-func TestTheLedgerForgetsInterfacesThatAreGone(t *testing.T) {
+func TestTheStateFileForgetsInterfacesThatAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
 		m.start(cluster(config.DR))

@@ -159,9 +159,9 @@ func (a *Agent) redirected(m Membership) (is bool, why string) {
 	}
 }
 
-// hindered returns what in the rules of this node stops or may stop the connections of a virtual server's clients; its code
+// filtered returns what in the rules of this node stops or may stop the connections of a virtual server's clients; its code
 // is "" if nothing does.
-func (a *Agent) hindered(m Membership) (f problem.Finding) {
+func (a *Agent) filtered(m Membership) (f problem.Finding) {
 	if m.refusal() != "" {
 		return f
 	}
@@ -201,17 +201,17 @@ func (a *Agent) hindered(m Membership) (f problem.Finding) {
 
 // blocked returns the rule of this node that stops the connections of a virtual server's clients, or "".
 func (a *Agent) blocked(m Membership) (why string) {
-	if f := a.hindered(m); f.Code == problem.ServiceBlocked {
+	if f := a.filtered(m); f.Code == problem.ServiceBlocked {
 		return f.Text
 	}
 	return ""
 }
 
-// hinderedServices returns the problems of the services whose clients the packet filter of this node stops or may stop.
-func (a *Agent) hinderedServices(want State) []problem.Finding {
+// filteredServices returns the problems of the services whose clients the packet filter of this node stops or may stop.
+func (a *Agent) filteredServices(want State) []problem.Finding {
 	var all []problem.Finding
 	for _, m := range want.Memberships {
-		f := a.hindered(m)
+		f := a.filtered(m)
 		if f.Code == "" {
 			continue
 		}

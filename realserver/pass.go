@@ -62,7 +62,7 @@ func (a *Agent) work(look bool) round {
 	}
 	a.lookForListeners(r.want)
 	a.filter.ask(r.want)
-	r.problems = slices.Concat(problems(r.want, r.have), a.silentServices(r.want), a.closedTunnels(r.want), a.hinderedServices(r.want), a.waysBack(r.want), r.failed.found(r.want))
+	r.problems = slices.Concat(problems(r.want, r.have), a.silentServices(r.want), a.closedTunnels(r.want), a.filteredServices(r.want), a.waysBack(r.want), r.failed.found(r.want))
 	if a.cfg != nil {
 		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // possible after a reload
 			r.problems = append(r.problems, problem.Finding{Code: problem.NodeNotInFile, Text: err.Error()})

@@ -52,7 +52,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		}
 	}
 	scatter(fresh)
-	c.count, c.crowded = 0, false
+	c.count, c.scarce = 0, false
 	for k := range c.checks.all() {
 		c.count++
 		if k.retired = len(k.users) == 0; k.retired {

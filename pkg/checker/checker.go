@@ -69,7 +69,7 @@ type Checker struct {
 	isReady  bool
 	count    int  // checks at the latest Set
 	kept     int  // connections that are kept or being opened
-	crowded  bool // there were not enough file descriptors for them since the latest Set
+	scarce   bool // there were not enough file descriptors for them since the latest Set
 	// durations are by the type of check.
 	durations map[config.CheckType]*Durations
 	running   sync.WaitGroup

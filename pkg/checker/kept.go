@@ -85,8 +85,8 @@ func (c *Checker) keep(ctx context.Context, k *check, now time.Time) {
 	case c.kept >= c.files()-keptReserve-c.count:
 		h.again = now.Add(keptPause)
 		h.warned = fmt.Sprintf("this director may have %d open files, which are not enough for more connections (raise LimitNOFILE)", c.files())
-		if !c.crowded {
-			c.crowded = true
+		if !c.scarce {
+			c.scarce = true
 			c.log.Warn("no connection to some servers is kept; their failure is noticed by the next checks", "server", k.names(), "kept", c.kept, "cause", h.warned)
 		}
 	default:

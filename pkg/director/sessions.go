@@ -215,7 +215,7 @@ func sessionProblems(all []sessionState, now time.Time) []problem.Finding {
 			continue
 		}
 		name := s.Name + " on " + s.On.Interface
-		effect := "its failure is noticed only by the absence of its adverts"
+		effect := "its failure is noticed only when its adverts stop"
 		if len(s.Tracks) > 0 {
 			effect = "its failure is not noticed"
 		}

@@ -18,9 +18,9 @@ import (
 const (
 	// restMost is the longest rest. It is short enough for the status, and for the queue of the socket.
 	restMost = heartbeat.Every / 4
-	// crowd is from how many datagrams on, read at once, the link does not rest for roused: in a flood the queue of the socket
+	// floodFrom is from how many datagrams on, read at once, the link does not rest for roused: in a flood the queue of the socket
 	// would be full before its end.
-	crowd = 512
+	floodFrom = 512
 	// ringsMost is the same for rests of less than shortRest, in a row.
 	ringsMost = 64
 	shortRest = 5 * time.Millisecond
@@ -79,7 +79,7 @@ func (l *Link) rest(socket Socket, length time.Duration, awake []uint8) error {
 	if l.rests.rings++; time.Since(begun) >= shortRest {
 		l.rests.rings = 0
 	}
-	if read >= crowd || l.rests.rings >= ringsMost {
+	if read >= floodFrom || l.rests.rings >= ringsMost {
 		l.rests.notBefore, l.rests.rings = now+roused, 0
 	}
 	return err

@@ -16,8 +16,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// crowded is a segment with ten instances, and the socket of their link.
-type crowded struct {
+// tenInstances is a segment with ten instances, and the socket of their link.
+type tenInstances struct {
 	*lan
 	link   *Link
 	actors []*Actor
@@ -35,28 +35,28 @@ type crowded struct {
 	sent   int
 }
 
-func (s *crowded) Send([]byte, netip.Addr, netip.Addr) error {
+func (s *tenInstances) Send([]byte, netip.Addr, netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent++
 	return nil
 }
-func (s *crowded) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) error { return nil }
-func (s *crowded) Close() error                                              { return nil }
-func (s *crowded) Claims([]netip.Addr) []kernel.Claim                        { return nil }
-func (s *crowded) Filter([]uint8, uint8) error                               { return nil }
-func (s *crowded) Join([]netip.Addr) error                                   { return nil }
-func (s *crowded) Others() ([]vrrp.Datagram, uint64)                         { return nil, 0 }
-func (s *crowded) Wake()                                                     { s.ring() }
+func (s *tenInstances) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) error { return nil }
+func (s *tenInstances) Close() error                                              { return nil }
+func (s *tenInstances) Claims([]netip.Addr) []kernel.Claim                        { return nil }
+func (s *tenInstances) Filter([]uint8, uint8) error                               { return nil }
+func (s *tenInstances) Join([]netip.Addr) error                                   { return nil }
+func (s *tenInstances) Others() ([]vrrp.Datagram, uint64)                         { return nil, 0 }
+func (s *tenInstances) Wake()                                                     { s.ring() }
 
-func (s *crowded) ring() {
+func (s *tenInstances) ring() {
 	select {
 	case s.rung <- struct{}{}:
 	default:
 	}
 }
 
-func (s *crowded) Wait() (bool, error) {
+func (s *tenInstances) Wait() (bool, error) {
 	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		n := len(s.queue)
@@ -68,7 +68,7 @@ func (s *crowded) Wait() (bool, error) {
 	return false, nil
 }
 
-func (s *crowded) Rest(longest time.Duration, awake []uint8) error {
+func (s *tenInstances) Rest(longest time.Duration, awake []uint8) error {
 	s.mu.Lock()
 	s.awake, s.rests = slices.Clone(awake), s.rests+1
 	err, stall := s.broken, s.stall
@@ -85,7 +85,7 @@ func (s *crowded) Rest(longest time.Duration, awake []uint8) error {
 	return nil
 }
 
-func (s *crowded) Pending() (all []vrrp.Datagram, err error) {
+func (s *tenInstances) Pending() (all []vrrp.Datagram, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, d := range s.queue {
@@ -97,7 +97,7 @@ func (s *crowded) Pending() (all []vrrp.Datagram, err error) {
 }
 
 // receive is an advert of another director for one of the instances.
-func (s *crowded) receive(t *testing.T, vrid, priority uint8) {
+func (s *tenInstances) receive(t *testing.T, vrid, priority uint8) {
 	t.Helper()
 	from := netip.MustParseAddr("10.77.0.2")
 	p := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: time.Second, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")}}
@@ -113,16 +113,16 @@ func (s *crowded) receive(t *testing.T, vrid, priority uint8) {
 	}
 }
 
-func (s *crowded) resting() (rests int, awake []uint8) {
+func (s *tenInstances) resting() (rests int, awake []uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rests, s.awake
 }
 
-// crowd10 starts ten instances, of VRIDs 1 to 10, each with priority 100, which all hear a MASTER for ten seconds.
-func crowd10(t *testing.T) *crowded {
+// startTen starts ten instances, of VRIDs 1 to 10, each with priority 100, which all hear a MASTER for ten seconds.
+func startTen(t *testing.T) *tenInstances {
 	t.Helper()
-	s := &crowded{lan: newLAN(), rung: make(chan struct{}, 1)}
+	s := &tenInstances{lan: newLAN(), rung: make(chan struct{}, 1)}
 	s.link = NewLink(eth0, func(vrrp.Segment) (Socket, error) { return s, nil }, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -151,7 +151,7 @@ func crowd10(t *testing.T) *crowded {
 }
 
 // hear passes some seconds in which all instances hear a MASTER.
-func (s *crowded) hear(t *testing.T, seconds int) {
+func (s *tenInstances) hear(t *testing.T, seconds int) {
 	t.Helper()
 	for range seconds {
 		for vrid := range uint8(10) {
@@ -165,7 +165,7 @@ func (s *crowded) hear(t *testing.T, seconds int) {
 // the adverts. A resignation is followed at once. An instance that has become MASTER receives adverts at once.
 func TestRestingLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := crowd10(t)
+		s := startTen(t)
 		defer s.end()
 		before, awake := s.resting()
 		time.Sleep(time.Second)
@@ -200,7 +200,7 @@ func TestRestingLink(t *testing.T) {
 // TestStalledLink: what was queued while the link was stalled counts as if it came now.
 func TestStalledLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := crowd10(t)
+		s := startTen(t)
 		defer s.end()
 		s.mu.Lock()
 		s.stall = 2 * time.Second
@@ -218,7 +218,7 @@ func TestStalledLink(t *testing.T) {
 	})
 }
 
-func (s *crowded) held() (n int) {
+func (s *tenInstances) held() (n int) {
 	s.lan.mu.Lock()
 	defer s.lan.mu.Unlock()
 	for _, p := range s.ports {
@@ -232,9 +232,9 @@ func (s *crowded) held() (n int) {
 // TestFloodedLinkDoesNotRest: with many packets, each is read as it comes, until the flood is over.
 func TestFloodedLinkDoesNotRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := crowd10(t)
+		s := startTen(t)
 		defer s.end()
-		for range crowd {
+		for range floodFrom {
 			s.receive(t, 1, 150)
 		}
 		time.Sleep(300 * time.Millisecond)
@@ -264,7 +264,7 @@ func TestFloodedLinkDoesNotRest(t *testing.T) {
 func TestSocketThatCannotRest(t *testing.T) {
 	for _, broken := range []error{net.ErrClosed, kernel.ErrNoInterface} {
 		synctest.Test(t, func(t *testing.T) {
-			s := crowd10(t)
+			s := startTen(t)
 			defer s.end()
 			s.mu.Lock()
 			s.broken = broken

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// PeerLost says that another protocol, BFD, has found that a router at this address is gone, sooner than the absence of
-// its adverts does. A BACKUP whose MASTER it is takes over at once; in any other state, and for any other router, it does
+// PeerLost says that another protocol, BFD, has found that a router at this address is gone, sooner than missing
+// adverts tell. A BACKUP whose MASTER it is takes over at once; in any other state, and for any other router, it does
 // nothing. The caller must first pass in every advert that is queued on the socket.
 //
 // If the router then sends an advert, it was a false alarm: it is alive. The election settles that as usual, and further
