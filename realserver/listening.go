@@ -48,7 +48,7 @@ func (a *Agent) lookForListeners(want State) {
 	missed := make(map[endpoint]int, len(want.Memberships))
 	for _, m := range want.Memberships {
 		to := m.endpoint()
-		if found, known := all[to.protocol]; known && to.at.Port() != 0 && !Listens(found, to.at) {
+		if found, known := all[to.protocol]; known && to.at.Port() != 0 && !listens(found, to.at) {
 			missed[to] = l.missed[to] + 1
 		}
 	}
@@ -102,9 +102,9 @@ func (m Membership) destination() netip.AddrPort {
 	return netip.AddrPortFrom(to.Addr(), cmp.Or(to.Port(), m.Checked))
 }
 
-// Listens reports whether one of the sockets accepts connections to an address: it listens there, or on all addresses
+// listens reports whether one of the sockets accepts connections to an address: it listens there, or on all addresses
 // of the family.
-func Listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
+func listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
 	return slices.ContainsFunc(sockets, func(s netip.AddrPort) bool {
 		return s == to || s.Port() == to.Port() && s.Addr().IsUnspecified() && s.Addr().BitLen() == to.Addr().BitLen()
 	})

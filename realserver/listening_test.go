@@ -31,7 +31,7 @@ func TestListens(t *testing.T) {
 		for s := range strings.FieldsSeq(tt.sockets) {
 			sockets = append(sockets, netip.MustParseAddrPort(s))
 		}
-		if got := Listens(sockets, netip.MustParseAddrPort(tt.to)); got != tt.want {
+		if got := listens(sockets, netip.MustParseAddrPort(tt.to)); got != tt.want {
 			t.Errorf("%q for %s: %t", tt.sockets, tt.to, got)
 		}
 	}

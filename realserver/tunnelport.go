@@ -36,7 +36,7 @@ func (a *Agent) lookForTunnelPorts(want State) {
 // closedTunnel returns why the packets of a tunnel are not received here, or "".
 func (a *Agent) closedTunnel(m Membership) string {
 	p := &a.tunnelPorts
-	if m.Forward != config.TUN || m.Tunnel.Type != config.GUE || !p.known || Listens(p.open, netip.AddrPortFrom(m.Address, m.Tunnel.Port)) {
+	if m.Forward != config.TUN || m.Tunnel.Type != config.GUE || !p.known || listens(p.open, netip.AddrPortFrom(m.Address, m.Tunnel.Port)) {
 		return ""
 	}
 	return fmt.Sprintf("nothing receives GUE on UDP port %d, so the tunnel from the directors cannot work: modprobe fou && ip fou add port %d gue (and at every boot)",

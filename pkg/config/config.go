@@ -75,7 +75,7 @@ type Instance struct {
 	Tracks               []TrackUse // of Config.Tracks and Config.BFDSessions
 	TracksAt             Position   `json:"-"`
 	PeerBFD              *PeerBFD   `json:",omitempty"` // nil: none
-	Hooks                []Hook     `json:",omitempty"` // its own; see Config.HooksOf
+	Hooks                []Hook     `json:",omitempty"` // its own; those of Config.Hooks run after them
 	BeforeVIP            *BeforeVIP `json:",omitempty"` // what VIPs wait for; nil: nothing
 	TakeOverRecord       string     `json:",omitzero"`  // a MySQL track of Config.Tracks, whose server's positions are recorded; "": none
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -280,14 +279,6 @@ func (c *contents) checkHooks(top object) {
 	}
 	check(c.hooks, top.locate("notify"))
 	c.checkPoolHooks(check)
-}
-
-// HooksOf returns the hooks of one subject in the order in which they run: its own, then those of the whole file.
-func (c *Config) HooksOf(own []Hook) []Hook { return slices.Concat(own, c.Hooks) }
-
-// OnText names the moments: "master, backup".
-func (h Hook) OnText() string {
-	return cmp.Or(strings.Join(h.moments(), ", "), "nothing")
 }
 
 func (h Hook) moments() []string {

@@ -30,8 +30,8 @@ func (a Addrs) List() []netip.Addr {
 	return all
 }
 
-// AddrsOf returns a list of addresses.
-func AddrsOf(all ...netip.Addr) Addrs {
+// addrsOf returns a list of addresses.
+func addrsOf(all ...netip.Addr) Addrs {
 	text := make([]string, len(all))
 	for i, a := range all {
 		text[i] = a.String()
@@ -55,7 +55,7 @@ func (c GatewayCheck) Target() netip.Addr { return c.Targets.List()[0] }
 func (c GatewayCheck) checks(with Check) []Check {
 	var all []Check
 	for _, target := range c.Targets.List() {
-		with.Kind = GatewayCheck{Targets: AddrsOf(target), AtLeast: 1, ARP: c.ARP}
+		with.Kind = GatewayCheck{Targets: addrsOf(target), AtLeast: 1, ARP: c.ARP}
 		all = append(all, with)
 	}
 	return all
@@ -109,7 +109,7 @@ func targets() kind[Addrs] {
 				all = append(all, a)
 			}
 		}
-		return AddrsOf(all...)
+		return addrsOf(all...)
 	})
 }
 

@@ -29,9 +29,9 @@ func (p Part) Of(weight int) int {
 	return max(weight*int(p.Step)/int(p.Steps), 1)
 }
 
-// PartAfter returns the part of its weight that a real server has after a time of a slow start that lasts for total, and when, after
+// partAfter returns the part of its weight that a real server has after a time of a slow start that lasts for total, and when, after
 // its begin, that changes next; 0: never.
-func PartAfter(elapsed, total time.Duration) (part Part, next time.Duration) {
+func partAfter(elapsed, total time.Duration) (part Part, next time.Duration) {
 	if elapsed >= total {
 		return Part{}, 0
 	}
@@ -106,7 +106,7 @@ func BeginStarts(v config.VirtualServer, condition func(config.ServerID) Conditi
 			}
 		case killed && reached && weights[i] < whole[i] && !r.WeightByCheck():
 			start.Since, start.Total = now.Add(-elapsedAt(weights[i], whole[i], v.SlowStart)), v.SlowStart
-			start.Part, _ = PartAfter(now.Sub(start.Since), v.SlowStart)
+			start.Part, _ = partAfter(now.Sub(start.Since), v.SlowStart)
 		}
 		s[startOf(v, r)] = start
 	}
@@ -179,7 +179,7 @@ func (s Start) next(v config.VirtualServer, r config.RealServer, c Condition, no
 		elapsed := time.Duration(math.Ceil(float64(now.Sub(s.Since)) * float64(v.SlowStart) / float64(s.Total)))
 		s.Since, s.Total = now.Add(-elapsed), v.SlowStart
 	}
-	if s.Part, s.nextIn = PartAfter(now.Sub(s.Since), s.Total); s.nextIn == 0 {
+	if s.Part, s.nextIn = partAfter(now.Sub(s.Since), s.Total); s.nextIn == 0 {
 		return Start{}
 	}
 	return s

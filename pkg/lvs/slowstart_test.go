@@ -32,7 +32,7 @@ func TestPartAfter(t *testing.T) {
 		{time.Second, 30 * time.Second, 0, 0, 1500 * time.Millisecond}, // drained
 		{-time.Second, 30 * time.Second, 100, 1, 1500 * time.Millisecond},
 	} {
-		part, next := PartAfter(tt.elapsed, tt.total)
+		part, next := partAfter(tt.elapsed, tt.total)
 		if got := part.Of(tt.weight); got != tt.want || next != tt.next {
 			t.Errorf("%s of %s: %d of %d, next at %s; want %d, %s", tt.elapsed, tt.total, got, tt.weight, next, tt.want, tt.next)
 		}
@@ -47,7 +47,7 @@ func TestPartRises(t *testing.T) {
 		whole := rapid.IntRange(1, 65535).Draw(t, "weight")
 		last, at, steps := 0, time.Duration(0), 0
 		for {
-			part, next := PartAfter(at, total)
+			part, next := partAfter(at, total)
 			weight := part.Of(whole)
 			if weight < 1 || weight < last || weight > whole {
 				t.Fatalf("%d after %d, of %d", weight, last, whole)
@@ -62,11 +62,11 @@ func TestPartRises(t *testing.T) {
 				t.Fatalf("step %d from %s to %s", steps, at, next)
 			}
 			between := at + time.Duration(rapid.Int64Range(0, int64(next-at)-1).Draw(t, "between"))
-			if same, _ := PartAfter(between, total); same != part {
+			if same, _ := partAfter(between, total); same != part {
 				t.Fatalf("%+v at %s and %+v at %s", part, at, same, between)
 			}
 			// What is found in a table is taken for no later a step, and no smaller weight.
-			if again, _ := PartAfter(elapsedAt(weight, whole, total), total); again.Of(whole) != weight {
+			if again, _ := partAfter(elapsedAt(weight, whole, total), total); again.Of(whole) != weight {
 				t.Fatalf("found with %d of %d, and goes on with %d", weight, whole, again.Of(whole))
 			}
 			last, at = weight, next

@@ -23,9 +23,8 @@ const (
 	MaxConnections = math.MaxUint8
 )
 
-// Flags of a connection, IP_VS_CONN_F_* of linux/ip_vs.h. Others are passed on unchanged.
+// Flags of a connection, IP_VS_CONN_F_* of linux/ip_vs.h. Others are passed on unchanged, such as the forwarding method.
 const (
-	FlagForward  uint32 = 0x0007 // the forwarding method: ForwardNAT, …
 	FlagNoOutput uint32 = 0x0008 // the answers of the real server do not pass through the director
 	FlagInactive uint32 = 0x0100 // not established
 	FlagTemplate uint32 = 0x1000 // persistence of a client: no connection

@@ -14,11 +14,11 @@ import (
 // Server is a listening MySQL server.
 type Server struct {
 	listener net.Listener
+	script   Script
 	done     chan struct{}
 	serving  sync.WaitGroup
 
 	mu       sync.Mutex // guards the following fields
-	script   Script
 	counters Counters
 	open     map[net.Conn]struct{}
 }
@@ -38,13 +38,6 @@ func Listen(address string, script Script) (*Server, error) {
 // Address is where the server listens.
 func (s *Server) Address() netip.AddrPort {
 	return s.listener.Addr().(*net.TCPAddr).AddrPort()
-}
-
-// Play changes the behaviour for new connections.
-func (s *Server) Play(script Script) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.script = script
 }
 
 // Counters returns the counters. The outcome of open connections is not counted yet.
@@ -100,13 +93,12 @@ func (s *Server) accept() {
 			return
 		}
 		s.mu.Lock()
-		script := s.script
 		s.open[conn] = struct{}{}
 		s.counters.Connections++
 		s.mu.Unlock()
 		s.serving.Go(func() {
 			defer s.forget(conn)
-			s.serve(conn, script)
+			s.serve(conn)
 		})
 	}
 }
@@ -127,7 +119,8 @@ func (s *Server) count(f func(*Counters)) {
 // errEnd means that a fault has already ended the connection.
 var errEnd = errors.New("mysqltest: the script ends here")
 
-func (s *Server) serve(conn net.Conn, script Script) {
+func (s *Server) serve(conn net.Conn) {
+	script := s.script
 	wire := &stream{ReadWriter: conn}
 	client, err := s.login(conn, wire, script)
 	if err != nil {

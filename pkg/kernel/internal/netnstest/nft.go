@@ -50,8 +50,8 @@ func (h Host) NFT(t *testing.T, command string) (out string) {
 	return out
 }
 
-// SortedElements sorts the elements of the sets in what nft(8) prints: their order depends on a random number of the kernel.
-func SortedElements(listing string) string {
+// sortedElements sorts the elements of the sets in what nft(8) prints: their order depends on a random number of the kernel.
+func sortedElements(listing string) string {
 	return regexp.MustCompile(`(?s)elements = \{.*?\}`).ReplaceAllStringFunc(listing, func(set string) string {
 		var elements []string
 		for e := range strings.SplitSeq(strings.Trim(strings.TrimPrefix(set, "elements ="), " {}"), ",") {

@@ -72,7 +72,7 @@ func (r Rules[C]) generation() (g uint32) {
 func (r Rules[C]) IsListed(name string, c C, listing string) {
 	r.t.Helper()
 	r.Put(c)
-	if got := SortedElements(r.NFT(r.t, "list table inet "+name)); got != SortedElements(listing) {
+	if got := sortedElements(r.NFT(r.t, "list table inet "+name)); got != sortedElements(listing) {
 		r.t.Errorf("the table is\n%s\nwant\n%s", got, listing)
 	}
 	if !r.Intact(c) {
