@@ -13,7 +13,7 @@ func acceptModeField() key[instance] {
 	k.read = func(v value) bool { return !read(v) }
 	k.show = func(no bool) string { return map[bool]string{false: "true", true: "false"}[no] }
 	k.json = func(no bool) any { return !no }
-	return field[instance, bool]{
+	return &field[instance, bool]{
 		name: "accept_mode", kind: k, in: func(i *instance) *bool { return &i.NoAccept },
 		unset: "`true`; with `strict` `false`", defOf: func(i *instance) bool { return i.Strict },
 		doc: "whether the virtual and excluded addresses accept packets that are not for a virtual server, such as ping and ssh, as " +

@@ -28,24 +28,24 @@ func addressOptionSection() *sectionOf[addressOption] {
 		},
 	}
 	s.fields = []key[addressOption]{
-		field[addressOption, netip.Addr]{
+		&field[addressOption, netip.Addr]{
 			name: "address", in: func(o *addressOption) *netip.Addr { return &o.address }, kind: addressOf(noMachine+loopback, value.address),
 			required: "one of the virtual_addresses or excluded_addresses", doc: "one of the `virtual_addresses` or `excluded_addresses`", reload: Live,
 		},
-		field[addressOption, string]{
+		&field[addressOption, string]{
 			name: "interface", in: func(o *addressOption) *string { return &o.Interface }, kind: texts("text", Schema{}, value.device),
 			unset: "that of the instance", doc: "the interface that has the address. While it is missing, down or without carrier, the instance is in FAULT",
 			reload: Live, words: []word{synonyms("dev", "device")},
 		},
-		field[addressOption, string]{
+		&field[addressOption, string]{
 			name: "label", in: func(o *addressOption) *string { return &o.Label }, kind: texts("text", Schema{Pattern: `^[!-~]{1,15}$`}, value.addressLabel),
 			unset: "the interface", doc: "the name by which `ifconfig` shows an IPv4 address: the interface, a colon and a text, at most 15 bytes", reload: Live,
 		},
-		field[addressOption, kernel.Scope]{
+		&field[addressOption, kernel.Scope]{
 			name: "scope", in: func(o *addressOption) *kernel.Scope { return &o.Scope }, kind: addressScope(),
 			unset: "`global`", doc: "where an IPv4 address is valid; no `link`, because the kernel would send multicast and ARP requests from it", reload: Live,
 		},
-		field[addressOption, netip.Addr]{
+		&field[addressOption, netip.Addr]{
 			name: "broadcast", in: func(o *addressOption) *netip.Addr { return &o.Broadcast }, kind: address4Of(`^(0\.0\.0\.0|(22[4-9]|23[0-9])\..*)`, value.broadcastAddress),
 			unset: "none", doc: "a broadcast address that this machine receives as long as it has the IPv4 address", reload: Live, words: []word{synonyms("brd")},
 		},
@@ -96,7 +96,7 @@ func (v value) broadcastAddress() netip.Addr {
 type placements = map[netip.Addr]kernel.Placement
 
 func addressOptionsField(s *sectionOf[addressOption]) key[instance] {
-	return field[instance, placements]{
+	return &field[instance, placements]{
 		name: "address_options", in: func(i *instance) *placements { return &i.Placements },
 		kind: kind[placements]{form: mappingsOf[addressOption](&s.section, 0, nil).form, same: maps.Equal[placements, placements]},
 		readAs: func(v value, i *instance) placements {

@@ -47,13 +47,13 @@ func announcementsSection() *sectionOf[Announcements] {
 			"may answer until the end of its lease, until 2 seconds after that. See\n" +
 			"[operations.md](operations.md#announcements-of-the-vips).",
 	}}
-	number := func(name string, in func(*Announcements) *int, def int, doc, keyword string) field[Announcements, int] {
-		return field[Announcements, int]{
+	number := func(name string, in func(*Announcements) *int, def int, doc, keyword string) *field[Announcements, int] {
+		return &field[Announcements, int]{
 			name: name, kind: wholeNumber[int](1, maxRepeat), in: in, def: def, doc: doc, reload: Live, words: keywords(keyword),
 		}
 	}
-	pause := func(name string, k kind[time.Duration], in func(*Announcements) *time.Duration, def time.Duration, doc string, words ...string) field[Announcements, time.Duration] {
-		f := field[Announcements, time.Duration]{name: name, kind: k, in: in, def: def, doc: doc, reload: Live}
+	pause := func(name string, k kind[time.Duration], in func(*Announcements) *time.Duration, def time.Duration, doc string, words ...string) *field[Announcements, time.Duration] {
+		f := &field[Announcements, time.Duration]{name: name, kind: k, in: in, def: def, doc: doc, reload: Live}
 		if len(words) > 0 {
 			f.words = keywords(words...)
 		}
@@ -103,7 +103,7 @@ func announcementFields() []key[instance] {
 }
 
 func announcementsField(s *sectionOf[Announcements]) key[instance] {
-	return field[instance, Announcements]{
+	return &field[instance, Announcements]{
 		name: "announcements", in: func(i *instance) *Announcements { return &i.Announcements }, def: DefaultAnnouncements(),
 		kind: kind[Announcements]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -19,11 +19,11 @@ const maxPayload = 1024
 
 func answerFields[K any](in func(*K) *Answer) []key[K] {
 	return []key[K]{
-		field[K, string]{
+		&field[K, string]{
 			name: "expect", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(k *K) *string { return &in(k).Text },
 			unset: "any answer", doc: "a text that the answer must contain", reload: Restart,
 		},
-		field[K, string]{
+		&field[K, string]{
 			name: "expect_regex", kind: texts("regular expression", Schema{MinLength: 1}, value.expression),
 			in:    func(k *K) *string { return &in(k).Expression },
 			unset: "any answer", doc: "a [regular expression](https://pkg.go.dev/regexp/syntax) that the answer must match", reload: Restart,
@@ -35,11 +35,11 @@ func answerFields[K any](in func(*K) *Answer) []key[K] {
 // sendFields are the keys of a request; what tells what is sent without them.
 func sendFields[K any](what string, in func(*K) *string) []key[K] {
 	return []key[K]{
-		field[K, string]{
+		&field[K, string]{
 			name: "send", kind: texts("text", Schema{MinLength: 1}, value.payload), in: in,
 			unset: what, doc: `the text to send; in double quotes \r\n is the end of a line`, reload: Restart,
 		},
-		field[K, string]{
+		&field[K, string]{
 			name: "send_hex", kind: scalar("hexadecimal digits", Schema{Type: "string", Pattern: "^([0-9A-Fa-f]{2})+$"}, value.hexPayload), in: in,
 			// The default leaves alone what send has set.
 			defOf: func(k *K) string { return *in(k) },

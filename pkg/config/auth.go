@@ -15,7 +15,7 @@ func authType() kind[bool] {
 // authFields come after protocol_version, on which they depend.
 func authFields() []key[instance] {
 	return []key[instance]{
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "auth_type", kind: authType(), in: func(i *instance) *bool { return &i.AuthPass },
 			doc: "whether adverts carry a password, with version 2 only. `pass` is keepalived's PASS: the password is readable " +
 				"in every advert, so it separates routers by accident, and keeps nobody out " +
@@ -25,7 +25,7 @@ func authFields() []key[instance] {
 				keepalived("authentication").write("`auth_type: pass` and `auth_password_file: /etc/lvs-director/vrrp.password`"),
 			},
 		},
-		field[instance, string]{
+		&field[instance, string]{
 			name: "auth_password_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath),
 			in: func(i *instance) *string { return &i.AuthPasswordFile },
 			readAs: func(v value, i *instance) string {

@@ -28,16 +28,16 @@ func beforeVIPSection() *sectionOf[beforeVIP] {
 		},
 	}
 	s.fields = []key[beforeVIP]{
-		field[beforeVIP, string]{
+		&field[beforeVIP, string]{
 			name: "wait_for", kind: oneOf[string](vocabulary{what: "something to wait for", words: []string{"relay_log"}}), in: func(b *beforeVIP) *string { return &b.waitFor },
 			required: "relay_log",
 			doc:      "`relay_log`: until the database of `take_over_record` has applied what it has received from its sources", reload: Live,
 		},
-		field[beforeVIP, time.Duration]{
+		&field[beforeVIP, time.Duration]{
 			name: "timeout", kind: durationIn(minBeforeVIP, maxBeforeVIP), in: func(b *beforeVIP) *time.Duration { return &b.Timeout }, def: 5 * time.Second,
 			doc: "how long at most", reload: Live,
 		},
-		field[beforeVIP, string]{
+		&field[beforeVIP, string]{
 			name: "on_timeout", kind: oneOf[string](vocabulary{what: "what to do", words: []string{"take", "fault"}}), in: func(b *beforeVIP) *string { return &b.onTimeout }, def: "take",
 			doc: "`take`: the addresses are taken nevertheless. `fault`: the instance goes to FAULT until the relay log is applied, and the other director " +
 				"may take them. Also if the thread that applies it has stopped, without waiting", reload: Live,
@@ -48,7 +48,7 @@ func beforeVIPSection() *sectionOf[beforeVIP] {
 
 func beforeVIPField() key[instance] {
 	s := beforeVIPSection()
-	return field[instance, *BeforeVIP]{
+	return &field[instance, *BeforeVIP]{
 		name: "before_vip", in: func(i *instance) **BeforeVIP { return &i.BeforeVIP },
 		kind: kind[*BeforeVIP]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -66,13 +66,13 @@ const (
 // bfdFields are the keys that all sessions have.
 func bfdFields[S any](in func(*S) *BFD, other ...word) []key[S] {
 	return []key[S]{
-		field[S, time.Duration]{
+		&field[S, time.Duration]{
 			name: "interval", kind: durationIn(minBFDInterval, maxBFDInterval), in: func(s *S) *time.Duration { return &in(s).Interval },
 			def: 100 * time.Millisecond, doc: "the interval between packets, in both directions; the neighbour may ask for a longer one",
 			reload: Live,
 			words:  append([]word{keepalived("min_rx", "min_tx")}, other...),
 		},
-		field[S, uint8]{
+		&field[S, uint8]{
 			name: "multiplier", kind: wholeNumber[uint8](2, 255), in: func(s *S) *uint8 { return &in(s).Multiplier }, def: 3,
 			doc: "how many packets in a row must be missing. Below `" + span(steadyDetection) + "` in all, there is a " +
 				"[warning](operations.md#false-alarms)",
@@ -113,25 +113,25 @@ func bfdSection() *sectionOf[BFDSession] {
 		},
 	}
 	s.fields = slices.Concat([]key[BFDSession]{
-		field[BFDSession, string]{
+		&field[BFDSession, string]{
 			name: "name", kind: nodeName, in: func(b *BFDSession) *string { return &b.Name },
 			required: "the name that instances track it by",
 			doc:      "the name that instances track it by; unique, also among tracks", reload: Live,
 		},
-		field[BFDSession, string]{
+		&field[BFDSession, string]{
 			name: "interface", in: func(b *BFDSession) *string { return &b.Interface },
 			kind:     texts("text", Schema{Pattern: `^[!-.0-9;-?A-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
 			required: "the network interface towards the router, for example eth0",
 			doc:      "the network interface towards the router", reload: Another,
 		},
-		field[BFDSession, netip.Addr]{
+		&field[BFDSession, netip.Addr]{
 			name: "address", kind: addressOf(noMachine+loopback, value.address), in: func(b *BFDSession) *netip.Addr { return &b.Address },
 			required: "the router's address on that network",
 			doc:      "the router's address on that network, and of no director", reload: Another,
 			words: []word{keepalived("neighbor_ip")},
 		},
 	}, bfdFields(func(b *BFDSession) *BFD { return &b.BFD }), []key[BFDSession]{
-		field[BFDSession, bool]{
+		&field[BFDSession, bool]{
 			name: "passive", kind: flag(false), in: func(b *BFDSession) *bool { return &b.Passive },
 			doc: "whether to send nothing before the router is heard", reload: Live,
 		},
@@ -140,7 +140,7 @@ func bfdSection() *sectionOf[BFDSession] {
 }
 
 func bfdField(s *sectionOf[BFDSession]) key[contents] {
-	return field[contents, []placed[BFDSession]]{
+	return &field[contents, []placed[BFDSession]]{
 		name: "bfd_sessions", in: func(c *contents) *[]placed[BFDSession] { return &c.bfd },
 		kind: mappingsOf(&s.section, 0, func(v value) []placed[BFDSession] {
 			list := s.each(v, "BFD sessions", BFDSession{})
@@ -168,7 +168,7 @@ func peerBFDSection() *sectionOf[PeerBFD] {
 		},
 	}
 	item := addressOf(noMachine+loopback, value.address)
-	s.fields = append(bfdFields(func(p *PeerBFD) *BFD { return &p.BFD }), field[PeerBFD, []netip.Addr]{
+	s.fields = append(bfdFields(func(p *PeerBFD) *BFD { return &p.BFD }), &field[PeerBFD, []netip.Addr]{
 		name: "addresses", in: func(p *PeerBFD) *[]netip.Addr { return &p.Addresses },
 		kind: listOf(item, "list of addresses", func(v value) []netip.Addr {
 			var list []netip.Addr
@@ -186,7 +186,7 @@ func peerBFDSection() *sectionOf[PeerBFD] {
 
 func peerBFDField() key[instance] {
 	s := peerBFDSection()
-	return field[instance, *PeerBFD]{
+	return &field[instance, *PeerBFD]{
 		name: "peer_bfd", in: func(i *instance) **PeerBFD { return &i.PeerBFD },
 		kind: kind[*PeerBFD]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

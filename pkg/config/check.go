@@ -44,7 +44,7 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 		},
 	}
 	s.fields = append([]key[check]{
-		field[check, CheckType]{
+		&field[check, CheckType]{
 			name: "type", kind: oneOf[CheckType](types), in: func(c *check) *CheckType { return &c.kind },
 			required: enumerate(types.words, "or"),
 			doc:      strings.Join(docs, ". "),
@@ -77,7 +77,7 @@ func scheduleFields() []key[check] { return append(timeFields(), originFields().
 // timeFields are the keys of when checks are made, and of what their results mean.
 func timeFields() []key[check] {
 	return []key[check]{
-		field[check, time.Duration]{
+		&field[check, time.Duration]{
 			name: "interval", kind: durationIn(minInterval, maxInterval), in: func(c *check) *time.Duration { return &c.Interval },
 			readAs: func(v value, c *check) time.Duration {
 				c.paced = true
@@ -88,7 +88,7 @@ func timeFields() []key[check] {
 			reload: Restart,
 			words:  []word{keepalived("delay_loop")},
 		},
-		field[check, time.Duration]{
+		&field[check, time.Duration]{
 			name: "timeout", in: func(c *check) *time.Duration { return &c.Timeout },
 			kind:   durationOf("duration, from `"+span(minTimeout)+"`", nil),
 			readAs: func(v value, c *check) time.Duration { return v.timeout(c.Interval, c.paced) },
@@ -98,16 +98,16 @@ func timeFields() []key[check] {
 			reload: Restart,
 			words:  []word{keepalived("connect_timeout", "misc_timeout")},
 		},
-		field[check, int]{
+		&field[check, int]{
 			name: "fall", kind: wholeNumber[int](1, maxCount), in: func(c *check) *int { return &c.Fall }, def: defaultCount,
 			doc: "failures in a row until the server is down", reload: Restart,
 			words: []word{keepalived("retry", "nb_get_retry")},
 		},
-		field[check, int]{
+		&field[check, int]{
 			name: "rise", kind: wholeNumber[int](1, maxCount), in: func(c *check) *int { return &c.Rise }, def: defaultCount,
 			doc: "successes in a row until it is up", reload: Restart,
 		},
-		field[check, time.Duration]{
+		&field[check, time.Duration]{
 			name: "retry_interval", kind: durationOf("duration, from `"+span(minTimeout)+"`", nil),
 			in:     func(c *check) *time.Duration { return &c.Retry },
 			readAs: func(v value, c *check) time.Duration { return v.retry(c.Interval) },
@@ -116,7 +116,7 @@ func timeFields() []key[check] {
 			reload: Restart,
 			words:  []word{keepalived("delay_before_retry")},
 		},
-		field[check, time.Duration]{
+		&field[check, time.Duration]{
 			name: "warmup", kind: durationIn(0, maxInterval), in: func(c *check) *time.Duration { return &c.Warmup },
 			doc:    "how long after the start of the director, or after the check is added, the first check comes",
 			reload: Restart,
@@ -127,18 +127,18 @@ func timeFields() []key[check] {
 // originFields are the keys of where checks go to and come from.
 func originFields() []key[check] {
 	return []key[check]{
-		field[check, uint32]{
+		&field[check, uint32]{
 			name: "mark", kind: wholeNumber[uint32](0, math.MaxUint32), in: func(c *check) *uint32 { return &c.Mark },
 			unset: "none", doc: "the firewall mark of the packets of the check, for policy routing; it needs a `source`",
 			reload: Restart,
 			words:  []word{keepalived("fwmark")},
 		},
-		field[check, uint16]{
+		&field[check, uint16]{
 			name: "port", kind: portNumber, in: func(c *check) *uint16 { return &c.Port }, unset: "the real server's",
 			doc: "the port to check", reload: Restart,
 			words: []word{keepalived("connect_port")},
 		},
-		field[check, string]{
+		&field[check, string]{
 			name: "source", kind: texts("interface or `"+SourceDirector+"`", Schema{Pattern: `^[!-.0-9;-~]{1,15}$`, Not: &Schema{Pattern: `^[0-9]+([.][0-9]+){3}$`}}, value.probeSource),
 			in:    func(c *check) *string { return &c.Source },
 			unset: "the interface of the route",

@@ -26,11 +26,11 @@ func ldapKind() checkKind {
 	return kindOf[ldapCheck]{
 		name: "ldap", doc: "a search finds an entry",
 		fields: []key[ldapCheck]{
-			field[ldapCheck, string]{
+			&field[ldapCheck, string]{
 				name: "base_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath),
 				in: func(c *ldapCheck) *string { return &c.Base }, required: "the file with the base of the search", doc: "the file", reload: Restart,
 			},
-			field[ldapCheck, string]{
+			&field[ldapCheck, string]{
 				name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *ldapCheck) *string { return &c.User },
 				unset: "none", doc: "the account to log in with", reload: Restart,
 			},

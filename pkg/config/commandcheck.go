@@ -26,19 +26,19 @@ func (c CommandCheck) setsWeight() bool { return c.SetsWeight }
 // commandKeys are the keys of both checks and tracks.
 func commandKeys() []key[CommandCheck] {
 	return []key[CommandCheck]{
-		field[CommandCheck, Argv]{
+		&field[CommandCheck, Argv]{
 			name: "command", in: func(c *CommandCheck) *Argv { return &c.Argv }, kind: argv(),
 			required: "the program and its arguments, for example [/usr/local/bin/check, --fast]",
 			doc:      "the program, an absolute path, and its arguments. There is no shell unless it is the program",
 			reload:   Restart,
 			words:    []word{keepalived("script").write("`command: [/path/to/script, argument]`")},
 		},
-		field[CommandCheck, string]{
+		&field[CommandCheck, string]{
 			name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *CommandCheck) *string { return &c.User },
 			unset: "`nobody`", doc: "the user that it runs as, by default `nobody`; a program that others than root can replace is not run as `root`",
 			reload: Restart,
 		},
-		field[CommandCheck, Argv]{
+		&field[CommandCheck, Argv]{
 			name: "groups", in: func(c *CommandCheck) *Argv { return &c.Groups }, kind: groups(),
 			unset: "those of the user", doc: "its groups, the primary one first", reload: Restart,
 		},
@@ -74,5 +74,5 @@ func commandKind() checkKind {
 
 // setsWeight is the key of a check that gives its real server a weight.
 func setsWeight[K any](doc string, in func(*K) *bool, words ...word) key[K] {
-	return field[K, bool]{name: "sets_weight", kind: flag(false), in: in, doc: doc, reload: Restart, words: words}
+	return &field[K, bool]{name: "sets_weight", kind: flag(false), in: in, doc: doc, reload: Restart, words: words}
 }

@@ -68,18 +68,18 @@ func connectionSyncSection() *sectionOf[ConnectionSync] {
 // syncPaceFields are the keys that say when a connection is sent.
 func syncPaceFields() []key[ConnectionSync] {
 	number := func(name string, in func(*ConnectionSync) *int, doc string, words ...word) key[ConnectionSync] {
-		return field[ConnectionSync, int]{name: name, kind: wholeNumber[int](0, maxSyncPackets), in: in, doc: doc, reload: Live, words: words}
+		return &field[ConnectionSync, int]{name: name, kind: wholeNumber[int](0, maxSyncPackets), in: in, doc: doc, reload: Live, words: words}
 	}
 	return []key[ConnectionSync]{
 		number("threshold", func(c *ConnectionSync) *int { return &c.Threshold },
 			"with `period`: the number of packets from the client after which a connection is sent for the first time (sysctl `sync_threshold`)", synonyms("sync_threshold")),
 		number("period", func(c *ConnectionSync) *int { return &c.Period },
 			"the number of packets after which it is sent again; `0`: an established connection is sent at once, and again after `refresh_period`", synonyms("sync_period")),
-		field[ConnectionSync, time.Duration]{
+		&field[ConnectionSync, time.Duration]{
 			name: "refresh_period", kind: secondsIn(0, maxSyncTime), in: func(c *ConnectionSync) *time.Duration { return &c.Refresh }, reload: Live,
 			def: defaultSyncRefresh, doc: "the time after which a connection is sent again with its next packet (sysctl `sync_refresh_period`)", words: []word{synonyms("sync_refresh_period")},
 		},
-		field[ConnectionSync, time.Duration]{
+		&field[ConnectionSync, time.Duration]{
 			name: "sync_warm_timeout", kind: durationIn(0, maxSyncWarmTimeout), in: func(c *ConnectionSync) *time.Duration { return &c.WarmTimeout }, reload: Live,
 			def: defaultSyncWarmTimeout, doc: "how long after its start a director does not preempt because it has not yet learned the connections of the MASTER; `0s`: it does not wait",
 			words: []word{synonyms("warm_timeout")},
@@ -90,36 +90,36 @@ func syncPaceFields() []key[ConnectionSync] {
 // syncPlaceFields are the keys that say where the messages go.
 func syncPlaceFields() []key[ConnectionSync] {
 	return []key[ConnectionSync]{
-		field[ConnectionSync, string]{
+		&field[ConnectionSync, string]{
 			name: "interface", kind: texts("text", Schema{}, value.device), in: func(c *ConnectionSync) *string { return &c.Interface }, reload: Live,
 			unset: "that of `instance`, or of the first instance", doc: "the interface on which the messages are sent and received; one that only directors are connected to is best",
 			words: []word{synonyms("mcast_interface", "device")},
 		},
-		field[ConnectionSync, string]{
+		&field[ConnectionSync, string]{
 			name: "instance", kind: nodeName, in: func(c *ConnectionSync) *string { return &c.Instance }, reload: Live,
 			unset: "none", doc: "the VRRP instance whose MASTER sends and whose other directors only receive. Without it each director always does both, " +
 				"which is needed if both have connections at a time, and loses no messages while the roles change",
 			words: []word{synonyms("vrrp_instance", "inst")},
 		},
-		field[ConnectionSync, uint8]{
+		&field[ConnectionSync, uint8]{
 			name: "id", kind: wholeNumber[uint8](0, 255), in: func(c *ConnectionSync) *uint8 { return &c.ID }, reload: Live,
 			unset: "the `virtual_router_id` of `instance`, or of the first instance",
 			doc:   "the number of this cluster in the messages, the same on all directors; others are ignored. `0` accepts every one",
 			words: []word{synonyms("syncid", "sync_id")},
 		},
-		field[ConnectionSync, netip.Addr]{
+		&field[ConnectionSync, netip.Addr]{
 			name: "group", kind: multicastGroup(), in: func(c *ConnectionSync) *netip.Addr { return &c.Group }, reload: Live,
 			def: defaultSyncGroup, unset: "`224.0.0.81`", doc: "the multicast group of the messages, IPv4", words: []word{synonyms("mcast_group")},
 		},
-		field[ConnectionSync, uint16]{
+		&field[ConnectionSync, uint16]{
 			name: "port", kind: wholeNumber[uint16](1, 65535), in: func(c *ConnectionSync) *uint16 { return &c.Port }, reload: Live,
 			def: defaultSyncPort, doc: "the UDP port of the messages", words: []word{synonyms("mcast_port")},
 		},
-		field[ConnectionSync, uint8]{
+		&field[ConnectionSync, uint8]{
 			name: "ttl", kind: wholeNumber[uint8](1, 255), in: func(c *ConnectionSync) *uint8 { return &c.TTL }, reload: Live,
 			def: 1, doc: "the TTL of the messages: `1` keeps them on the network of the interface", words: []word{synonyms("mcast_ttl")},
 		},
-		field[ConnectionSync, uint16]{
+		&field[ConnectionSync, uint16]{
 			name: "maxlen", kind: wholeNumber[uint16](minSyncMaxLen, maxSyncMaxLen), in: func(c *ConnectionSync) *uint16 { return &c.MaxLen }, reload: Live,
 			unset: "what the kernel chooses: `1472`, or for received messages what the MTU allows",
 			doc:   "the size of the largest message in bytes; larger ones are lost on a director with a smaller value", words: []word{synonyms("sync_maxlen", "max_length")},
@@ -128,7 +128,7 @@ func syncPlaceFields() []key[ConnectionSync] {
 }
 
 func connectionSyncField(s *sectionOf[ConnectionSync]) key[contents] {
-	return field[contents, *placed[ConnectionSync]]{
+	return &field[contents, *placed[ConnectionSync]]{
 		name: "connection_sync", in: func(c *contents) **placed[ConnectionSync] { return &c.sync },
 		kind: kind[*placed[ConnectionSync]]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

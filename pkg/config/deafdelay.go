@@ -10,7 +10,7 @@ import (
 const maxDeafDelay = 10 * time.Minute
 
 func deafDelayField() key[instance] {
-	return field[instance, time.Duration]{
+	return &field[instance, time.Duration]{
 		name: "deaf_delay", kind: durationIn(0, maxDeafDelay), in: func(i *instance) *time.Duration { return &i.DeafDelay }, def: 10 * time.Second,
 		doc: "how long at most the director does not become MASTER while no packet of another machine has been received on the interface, " +
 			"since the start of the daemon or since the link came up again, even if nobody is MASTER: a link may have a carrier and deliver nothing " +

@@ -17,14 +17,14 @@ func directorSection() *sectionOf[Director] {
 		},
 	}}
 	s.fields = []key[Director]{
-		field[Director, string]{
+		&field[Director, string]{
 			name: "name", kind: nodeName, in: func(d *Director) *string { return &d.Name },
 			required: "the node name, usually the host name",
 			doc:      "the node name; no two directors share one. A reload that does not name the machine is refused",
 			reload:   Another,
 			words:    []word{keepalived("router_id")},
 		},
-		field[Director, netip.Addr]{
+		&field[Director, netip.Addr]{
 			name: "address", kind: addressOf(noMachine+loopback, value.directorAddress), in: func(d *Director) *netip.Addr { return &d.Address },
 			required: "the director's own address",
 			doc: "the director's own address, the source of its adverts on the network that it is of (on others it is that " +

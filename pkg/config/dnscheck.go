@@ -33,11 +33,11 @@ func dnsKind() checkKind {
 	return kindOf[DNSCheck]{
 		name: DNS, doc: "a name server answers a question without an error",
 		fields: append([]key[DNSCheck]{
-			field[DNSCheck, string]{
+			&field[DNSCheck, string]{
 				name: "query", kind: texts("domain name", Schema{Pattern: `^[!-~]{1,254}$`}, value.domain), in: func(c *DNSCheck) *string { return &c.Name },
 				def: ".", doc: "the name to ask for", reload: Restart,
 			},
-			field[DNSCheck, string]{
+			&field[DNSCheck, string]{
 				name: "record", kind: oneOf[string](vocabulary{what: "a type of record", words: RecordTypes()}), in: func(c *DNSCheck) *string { return &c.Record },
 				def: "SOA", doc: "the type of the record to ask for", reload: Restart,
 			},

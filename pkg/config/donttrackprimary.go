@@ -3,7 +3,7 @@ package config
 // dontTrackPrimaryField is keepalived's, without its effect on an interface that is set down: the kernel takes the routes and
 // the IPv6 addresses away with that, and the other director, which loses its carrier, takes over.
 func dontTrackPrimaryField() key[instance] {
-	return field[instance, bool]{
+	return &field[instance, bool]{
 		name: "dont_track_primary", kind: flag(false), in: func(i *instance) *bool { return &i.DontTrackPrimary },
 		doc: "whether the instance goes on while its `interface` has no carrier: for adverts on a cable that leads only to the other " +
 			"director, and virtual addresses on other interfaces. See [failover.md](failover.md#a-cable-between-the-directors)",

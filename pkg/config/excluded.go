@@ -18,7 +18,7 @@ func (i Instance) Held() []netip.Prefix {
 }
 
 func excludedField() key[instance] {
-	return field[instance, []netip.Prefix]{
+	return &field[instance, []netip.Prefix]{
 		name: "excluded_addresses", kind: excludedAddresses(), in: func(i *instance) *[]netip.Prefix { return &i.ExcludedAddresses },
 		unset: "none",
 		doc: "further virtual addresses that are not in the adverts, up to 1024 of both families: for more than an advert holds, and for a few of " +

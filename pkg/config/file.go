@@ -57,30 +57,30 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		rules: func(c *contents, o object) { c.validate(o) },
 	}
 	s.fields = []key[contents]{
-		field[contents, int]{
+		&field[contents, int]{
 			name: "version", kind: formatVersion(), in: func(c *contents) *int { return &c.version },
 			required: "1", doc: "the version of the format",
 		},
-		field[contents, []placed[Director]]{
+		&field[contents, []placed[Director]]{
 			name: "directors", in: func(c *contents) *[]placed[Director] { return &c.directors },
 			kind:     mappingsOf(&directors.section, 1, func(v value) []placed[Director] { return readDirectors(v, directors) }),
 			required: "the machines that may hold the virtual addresses, each with name and address",
 			doc:      "the machines that may hold the virtual addresses, at least one",
 		},
-		field[contents, []placed[instance]]{
+		&field[contents, []placed[instance]]{
 			name: "vrrp_instances", in: func(c *contents) *[]placed[instance] { return &c.instances },
 			kind:   mappingsOf[placed[instance]](&instances.section, 1, nil),
 			readAs: func(v value, c *contents) []placed[instance] { return readInstances(v, instances, c.directors) },
 			unset:  "none", doc: "the sets of virtual addresses that move between directors",
 			words: []word{keepalived("vrrp_instance"), synonyms("instances")},
 		},
-		field[contents, []placed[virtualServer]]{
+		&field[contents, []placed[virtualServer]]{
 			name: "virtual_servers", in: func(c *contents) *[]placed[virtualServer] { return &c.services },
 			kind:  mappingsOf(&services.section, 1, func(v value) []placed[virtualServer] { return readVirtualServers(v, services) }),
 			unset: "none", doc: "the addresses and ports that are balanced",
 			words: []word{keepalived("virtual_server"), synonyms("services")},
 		},
-		field[contents, []placed[track]]{
+		&field[contents, []placed[track]]{
 			name: "tracks", in: func(c *contents) *[]placed[track] { return &c.tracks },
 			kind:  mappingsOf(&tracks.section, 0, func(v value) []placed[track] { return readTracks(v, tracks) }),
 			unset: "none", doc: "what instances depend on: checks, processes, files, interfaces",

@@ -26,7 +26,7 @@ func fileKind() checkKind {
 		name: File, doc: "the number in a file is 0",
 		serverOnly: true, // the track watches the file, and knows weights
 		fields: []key[FileCheck]{
-			field[FileCheck, string]{
+			&field[FileCheck, string]{
 				name: "path", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(c *FileCheck) *string { return &c.Path },
 				required: "the absolute path of the file",
 				doc:      "the file; one that is missing or empty counts as 0",

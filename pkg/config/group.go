@@ -28,7 +28,7 @@ func addressesField() key[virtualServer] {
 	})
 	k.schema.MinItems = new(int)
 	*k.schema.MinItems = 1
-	return field[virtualServer, []netip.Addr]{
+	return &field[virtualServer, []netip.Addr]{
 		name: "addresses", kind: k, in: func(s *virtualServer) *[]netip.Addr { return &s.Addresses }, unset: "none",
 		instead: []string{"address"},
 		doc:     "instead of `address`: several addresses, each with all ports; one pool of real servers, whose checks they share",
@@ -38,7 +38,7 @@ func addressesField() key[virtualServer] {
 }
 
 func portsField() key[virtualServer] {
-	return field[virtualServer, []uint16]{
+	return &field[virtualServer, []uint16]{
 		name: "ports", kind: portList(), in: func(s *virtualServer) *[]uint16 { return &s.Ports }, unset: "none",
 		instead: []string{"port"},
 		doc:     "instead of `port`: several ports, such as `3306-3310` or `[80, 443, 8000-8009]`",

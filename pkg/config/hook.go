@@ -71,7 +71,7 @@ func hookSection() *sectionOf[Hook] {
 		rules: func(h *Hook, o object) { h.check(o) },
 	}
 	s.fields = slices.Concat([]key[Hook]{
-		field[Hook, hook.Moments]{
+		&field[Hook, hook.Moments]{
 			name: "on", in: func(h *Hook) *hook.Moments { return &h.On }, kind: moments(),
 			required: "a list of moments, for example [master, backup, fault]",
 			doc: "`master`, `backup`, `fault`, `stop`: the subject is in that state now, `stop` after it was stopped or removed. `any`: these " +
@@ -86,20 +86,20 @@ func hookSection() *sectionOf[Hook] {
 
 func commandFields() []key[Hook] {
 	return []key[Hook]{
-		field[Hook, Argv]{
+		&field[Hook, Argv]{
 			name: "command", in: func(h *Hook) *Argv { return &h.Argv }, kind: argv(), unset: "none",
 			doc: "a program, an absolute path, and its arguments. There is no shell unless it is the program", reload: Live,
 			words: []word{synonyms("script", "exec")},
 		},
-		field[Hook, bool]{
+		&field[Hook, bool]{
 			name: "arguments", kind: flag(false), in: func(h *Hook) *bool { return &h.Arguments },
 			doc: "whether four arguments follow, as those of keepalived's `notify`: `INSTANCE` or `GROUP`, the name, the state, the effective priority", reload: Live,
 		},
-		field[Hook, string]{
+		&field[Hook, string]{
 			name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(h *Hook) *string { return &h.User },
 			unset: "`nobody`", doc: "the user that the program runs as. A program that runs as root must not be writable for others", reload: Live,
 		},
-		field[Hook, Argv]{
+		&field[Hook, Argv]{
 			name: "groups", in: func(h *Hook) *Argv { return &h.Groups }, kind: groups(), unset: "those of the user", doc: "its groups, the primary one first", reload: Live,
 		},
 	}
@@ -108,16 +108,16 @@ func commandFields() []key[Hook] {
 func messageFields() []key[Hook] {
 	one := 1
 	return []key[Hook]{
-		field[Hook, string]{
+		&field[Hook, string]{
 			name: "webhook", in: func(h *Hook) *string { return &h.Webhook }, kind: texts("URL", Schema{Pattern: "^https?://"}, value.webURL),
 			unset: "none", doc: "a URL that gets a POST request with the change as JSON; any answer but 2xx is a failure", reload: Live, words: []word{synonyms("url")},
 		},
-		field[Hook, string]{
+		&field[Hook, string]{
 			name: "authorization_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(h *Hook) *string { return &h.AuthorizationFile },
 			unset: "none", doc: "a file with the value of the request's Authorization header, for example `Bearer …`; mode 0600 or 0640", reload: Live,
 			words: []word{{names: []string{"authorization", "token", "password"}, message: "secrets are not allowed in the cluster file", hint: "write it to a file with mode 0600 and set authorization_file"}},
 		},
-		field[Hook, Argv]{
+		&field[Hook, Argv]{
 			name: "mail_to", in: func(h *Hook) *Argv { return &h.MailTo }, unset: "none",
 			kind: scalar("list of mail addresses", Schema{Type: "array", Items: &Schema{Type: "string", MinLength: 1}, MinItems: &one}, value.mailAddresses),
 			doc:  "mail addresses, which need [`mail`](#mail)", reload: Live,
@@ -128,7 +128,7 @@ func messageFields() []key[Hook] {
 
 func tryFields() []key[Hook] {
 	return []key[Hook]{
-		field[Hook, time.Duration]{
+		&field[Hook, time.Duration]{
 			name: "timeout", kind: durationIn(minHookTimeout, maxHookTimeout), in: func(h *Hook) *time.Duration { return &h.Timeout },
 			defOf: func(h *Hook) time.Duration {
 				if h.On.Has(hook.PreStop) {
@@ -138,11 +138,11 @@ func tryFields() []key[Hook] {
 			},
 			unset: "`30s`; with `pre_stop`: `5s`", doc: "how long each try may take. A program is then killed", reload: Live,
 		},
-		field[Hook, int]{
+		&field[Hook, int]{
 			name: "retries", kind: wholeNumber[int](0, 100), in: func(h *Hook) *int { return &h.Retries },
 			doc: "how often a hook that failed is tried again, unless the state has changed meanwhile", reload: Live,
 		},
-		field[Hook, time.Duration]{
+		&field[Hook, time.Duration]{
 			name: "retry_delay", kind: durationIn(minHookTimeout, maxRetryDelay), in: func(h *Hook) *time.Duration { return &h.RetryDelay }, def: time.Second,
 			doc: "the time between two tries", reload: Live,
 		},
@@ -255,7 +255,7 @@ func (v value) mailAddress() string {
 func hooksField[S any](in func(*S) *[]Hook, per scope) key[S] {
 	k := mappingsOf(&hooks.section, 0, func(v value) []Hook { return bare(hooks.each(v, "hooks", Hook{})) })
 	k.same = slices.Equal[[]Hook]
-	return field[S, []Hook]{
+	return &field[S, []Hook]{
 		name: "notify", in: in, kind: k,
 		unset: "none", doc: "programs, HTTP requests and mails for changes", perNode: per,
 		words: []word{

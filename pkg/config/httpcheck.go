@@ -101,23 +101,23 @@ func httpsKind() checkKind {
 
 func httpFields() []key[HTTPCheck] {
 	return slices.Concat(requestFields(), []key[HTTPCheck]{
-		field[HTTPCheck, StatusRanges]{
+		&field[HTTPCheck, StatusRanges]{
 			name: "status", in: func(c *HTTPCheck) *StatusRanges { return &c.Status }, kind: statusRanges(),
 			def: "200-299", unset: "`[200-299]`", doc: "the status codes that are right, single ones and ranges", reload: Restart,
 			words: []word{keepalived("status_code").write("`status: [200, 301-302]`")},
 		},
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "digest", in: func(c *HTTPCheck) *string { return &c.Digest },
 			kind:  texts("hexadecimal digits", Schema{Pattern: "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$"}, value.digest),
 			unset: "any", doc: "the MD5 (as genhash prints it) or SHA-256 of the body; `lvsctl probe -v` prints both", reload: Restart,
 		},
 	}, answerFields(func(c *HTTPCheck) *Answer { return &c.Answer }), []key[HTTPCheck]{
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *HTTPCheck) *string { return &c.User },
 			unset: "none", doc: "the account of basic authentication, by default none", reload: Restart,
 			words: []word{synonyms("username")},
 		},
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "password_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath),
 			in:    func(c *HTTPCheck) *string { return &c.PasswordFile },
 			unset: "empty password", doc: "the file that holds its password", reload: Restart,
@@ -128,26 +128,26 @@ func httpFields() []key[HTTPCheck] {
 // requestFields are the keys of what is asked.
 func requestFields() []key[HTTPCheck] {
 	return []key[HTTPCheck]{
-		field[HTTPCheck, Argv]{
+		&field[HTTPCheck, Argv]{
 			name: "paths", in: func(c *HTTPCheck) *Argv { return &c.Paths }, kind: webPaths(),
 			unset: "`[/]`", doc: "the pages to ask for, one after the other, each in a connection of its own; all must be right", reload: Restart,
 			words: []word{keepalived("url").write("`paths: [/health]`"), synonyms("uri").write("`paths: [/health]`")},
 		},
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "method", kind: oneOf[string](vocabulary{what: "a method", words: []string{"GET", "HEAD"}}), in: func(c *HTTPCheck) *string { return &c.Method },
 			def: "GET", doc: "`HEAD` has no body", reload: Restart,
 		},
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "http_version", in: func(c *HTTPCheck) *string { return &c.Version }, kind: httpVersion(),
 			def: "1.1", unset: "`\"1.1\"`", doc: "`\"1.1\"` or `\"2\"`; with `http` the latter is HTTP/2 without TLS", reload: Restart,
 			words: []word{keepalived("http_protocol")},
 		},
-		field[HTTPCheck, string]{
+		&field[HTTPCheck, string]{
 			name: "host", kind: texts("host name, with or without a port", Schema{Pattern: `^[!-~]{1,255}$`}, value.webHost), in: func(c *HTTPCheck) *string { return &c.Host },
 			unset: "the real server's address", doc: "the Host header", reload: Restart,
 			words: []word{keepalived("virtualhost")},
 		},
-		field[HTTPCheck, Argv]{
+		&field[HTTPCheck, Argv]{
 			name: "headers", in: func(c *HTTPCheck) *Argv { return &c.Headers }, kind: webHeaders(),
 			unset: "none", doc: "further headers, each as `\"Name: value\"`. Others than root may read the cluster file: no secrets", reload: Restart,
 		},

@@ -81,13 +81,13 @@ func instanceFields() []key[instance] {
 
 func routerFields() []key[instance] {
 	return []key[instance]{
-		field[instance, string]{
+		&field[instance, string]{
 			name: "name", kind: nodeName, in: func(i *instance) *string { return &i.Name },
 			required: "a name for status and logs",
 			doc:      "for status and logs; unique",
 			reload:   Live,
 		},
-		field[instance, string]{
+		&field[instance, string]{
 			name: "interface", in: func(i *instance) *string { return &i.Interface },
 			kind: texts("text", Schema{Pattern: `^[!-.0-9;-?A-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
 			readAs: func(v value, i *instance) string {
@@ -98,21 +98,21 @@ func routerFields() []key[instance] {
 			doc:      "the network interface of the adverts and of the virtual addresses, at most 15 bytes",
 			perNode:  perNode, reload: Another,
 		},
-		field[instance, uint8]{
+		&field[instance, uint8]{
 			name: "virtual_router_id", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.VRID },
 			required: "a number from 1 to 255 that no other router in the network uses",
 			doc:      "tells the instance from other VRRP routers of the network; unique per interface",
 			perNode:  mustAgree, reload: Another,
 			words: []word{synonyms("vrid")},
 		},
-		field[instance, uint8]{
+		&field[instance, uint8]{
 			name: "protocol_version", in: func(i *instance) *uint8 { return &i.ProtocolVersion },
 			kind: protocolVersion(), def: 3,
 			doc:     "VRRP version: RFC 3768 or RFC 9568. IPv6 needs version 3",
 			perNode: mustAgree, reload: Another,
 			words: []word{keepalived("version")},
 		},
-		field[instance, time.Duration]{
+		&field[instance, time.Duration]{
 			name: "advert_interval", in: func(i *instance) *time.Duration { return &i.AdvertInterval },
 			kind:   durationOf("duration", nil),
 			readAs: func(v value, i *instance) time.Duration { return v.advertInterval(i.ProtocolVersion) },
@@ -127,28 +127,28 @@ func routerFields() []key[instance] {
 
 func electionFields() []key[instance] {
 	return []key[instance]{
-		field[instance, uint8]{
+		&field[instance, uint8]{
 			name: "priority", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.Priority }, def: 100,
 			doc: "the highest wins. Of equal ones the one that is MASTER stays, and of two MASTERs the higher director address " +
 				"wins. 255 is the address owner, which takes over from any MASTER as soon as its first checks are done; " +
 				"a warning if two directors have it. 1 is that of a [degraded](operations.md#degraded-directors) director: a warning, too",
 			perNode: perNode, reload: Live,
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "preempt", kind: flag(true), in: func(i *instance) *bool { return &i.Preempt }, def: true,
 			doc: "whether a director takes over from a MASTER of lower priority (`false` is keepalived's nopreempt; an " +
 				"error with priority 255). A [degraded](operations.md#degraded-directors) MASTER is replaced with `false`, too",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("nopreempt").write("`preempt: false`")},
 		},
-		field[instance, time.Duration]{
+		&field[instance, time.Duration]{
 			name: "preempt_delay", kind: durationIn(0, maxPreemptDelay), in: func(i *instance) *time.Duration { return &i.PreemptDelay },
 			doc:     "how long to wait before preempting a MASTER of lower priority",
 			perNode: perNode, reload: Live,
 		},
 		startupDelayField(),
 		deafDelayField(),
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
 			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +
 				"with another password or none, sent another way, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
@@ -159,7 +159,7 @@ func electionFields() []key[instance] {
 
 func addressFields() []key[instance] {
 	return []key[instance]{
-		field[instance, []netip.Prefix]{
+		&field[instance, []netip.Prefix]{
 			name: "virtual_addresses", kind: virtualAddresses(), in: func(i *instance) *[]netip.Prefix { return &i.VirtualAddresses },
 			readAs: func(v value, i *instance) []netip.Prefix {
 				i.VirtualAddressesAt = v.position()
@@ -179,7 +179,7 @@ func addressFields() []key[instance] {
 		addressOptionsField(addressOptionSection()),
 		routesField(routeSection()),
 		rulesField(ruleSection()),
-		field[instance, time.Duration]{
+		&field[instance, time.Duration]{
 			name: "lease", kind: secondsIn(minLease, maxLease), in: func(i *instance) *time.Duration { return &i.Lease },
 			unset:  "see below", // resolveLease
 			doc:    "kernel lifetime of a virtual address",

@@ -5,14 +5,14 @@ import "time"
 // interfaceDelayFields are keepalived's interface_up_down_delays, for the interface of an instance itself.
 func interfaceDelayFields() []key[instance] {
 	return []key[instance]{
-		field[instance, time.Duration]{
+		&field[instance, time.Duration]{
 			name: "interface_up_delay", kind: durationIn(0, maxTrackDelay), in: func(i *instance) *time.Duration { return &i.InterfaceDelays.Up },
 			doc: "for how long the interface must have worked again, without losing its carrier, before the director preempts a MASTER. " +
 				"It takes what nobody holds at once. See [failover.md](failover.md#a-link-that-flaps)",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("interface_up_down_delays").write("`interface_down_delay` and `interface_up_delay`")},
 		},
-		field[instance, time.Duration]{
+		&field[instance, time.Duration]{
 			name: "interface_down_delay", kind: durationIn(0, maxTrackDelay), in: func(i *instance) *time.Duration { return &i.InterfaceDelays.Down },
 			doc: "for how long the interface may be without a carrier before the instance is in FAULT; at most `down_timer_adverts` − 1 advert " +
 				"intervals, because the other directors take over after that, and not with `peer_bfd`, with which they do so much earlier",

@@ -26,34 +26,34 @@ type Variants struct {
 // interopFields are the variants of VRRP, for pairs with other routers. They come after the keys on which they depend.
 func interopFields() []key[instance] {
 	return []key[instance]{
-		field[instance, uint8]{
+		&field[instance, uint8]{
 			name: "down_timer_adverts", kind: wholeNumber[uint8](1, 100), in: func(i *instance) *uint8 { return &i.Variants.DownTimerAdverts }, def: 3,
 			doc: "how many adverts in a row must be missing before a BACKUP takes over; 3 in RFC 9568. With 1, with a warning, an " +
 				"advert that is lost or late leads to two MASTERs for a moment",
 			reload: Live,
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "checksum", kind: checksumForm(), in: func(i *instance) *bool { return &i.Variants.PlainChecksum },
 			doc: "the checksum of adverts of version 3 on IPv4. `pseudo_header` is keepalived's; `plain` is that of RFC 9568 and most " +
 				"other routers. Both are accepted (see [operations.md](operations.md#pairs-with-other-routers))",
 			reload: Live,
 			words:  []word{keepalived("v3_checksum_as_v2").write("`checksum: plain`")},
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "higher_prio_send_advert", kind: flag(true), in: func(i *instance) *bool { return &i.Variants.HigherPrioSendAdvert },
 			unset: "`true`; with `strict` `false`", defOf: func(i *instance) bool { return !i.Strict },
 			doc: "whether a MASTER that gives way to one of higher rank sends a last advert, so that the winner announces its " +
 				"addresses again to clients that have used the other MASTER; keepalived's default is `false`",
 			reload: Live,
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "lower_prio_no_advert", kind: flag(false), in: func(i *instance) *bool { return &i.Variants.LowerPrioNoAdvert },
 			unset: "`false`; with `strict` and version 2 `true`", defOf: func(i *instance) bool { return i.Strict && i.ProtocolVersion == 2 },
 			doc: "whether a MASTER leaves an advert of lower rank unanswered, as in RFC 3768 and RFC 5798, until its next advert is " +
 				"due; two MASTERs then last up to one interval longer",
 			reload: Live,
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "owner_ignore_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.Variants.OwnerIgnoreAdverts },
 			doc: "whether an address owner (priority 255) that is MASTER stays so beside another one with a higher address, as in RFC " +
 				"9568 before its erratum 8298; no effect with other priorities",

@@ -8,7 +8,7 @@ func (c Check) Keeps() bool {
 
 // keepField is the key of a check that can keep a connection.
 func keepField[K any](in func(*K) *bool) key[K] {
-	return field[K, bool]{
+	return &field[K, bool]{
 		name: "keep_connection", kind: flag(false), in: in,
 		doc:    "whether a connection to the server is kept beside the checks, so that they are made at once when the server ends it",
 		reload: Restart,

@@ -60,7 +60,7 @@ type declaration struct {
 	each     bool        // doc says what the key means in which kind
 }
 
-func (f field[S, V]) declare() *declaration {
+func (f *field[S, V]) declare() *declaration {
 	d := &declaration{
 		name: f.name, form: f.kind.form, required: f.required, unset: f.unset, doc: f.doc,
 		perNode: f.perNode, reload: f.reload, since: f.since, words: f.words, instead: f.instead,
@@ -71,7 +71,7 @@ func (f field[S, V]) declare() *declaration {
 	return d
 }
 
-func (f field[S, V]) read(v value, s *S) {
+func (f *field[S, V]) read(v value, s *S) {
 	if f.readAs != nil {
 		*f.in(s) = f.readAs(v, s)
 		return
@@ -79,7 +79,7 @@ func (f field[S, V]) read(v value, s *S) {
 	*f.in(s) = f.kind.read(v)
 }
 
-func (f field[S, V]) fill(s *S) {
+func (f *field[S, V]) fill(s *S) {
 	if f.defOf != nil {
 		*f.in(s) = f.defOf(s)
 		return
@@ -87,7 +87,7 @@ func (f field[S, V]) fill(s *S) {
 	*f.in(s) = f.def
 }
 
-func (f field[S, V]) same(a, b *S) bool {
+func (f *field[S, V]) same(a, b *S) bool {
 	return f.kind.same == nil || f.kind.same(*f.in(a), *f.in(b))
 }
 

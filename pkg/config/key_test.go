@@ -96,7 +96,7 @@ vrrp_instances:
 // A declared key appears in the reader, per_node, the hints, the reload, the reference and the schema.
 func TestAddAKey(t *testing.T) {
 	limits := map[*instance]*uint8{}
-	f := declareFile(checkKinds(), append(instanceFields(), field[instance, uint8]{
+	f := declareFile(checkKinds(), append(instanceFields(), &field[instance, uint8]{
 		name: "hop_limit", kind: wholeNumber[uint8](1, 64), def: 32, doc: "how far adverts go",
 		in: func(i *instance) *uint8 {
 			if limits[i] == nil {
@@ -148,8 +148,8 @@ func TestAddAKey(t *testing.T) {
 func TestChange(t *testing.T) {
 	type pair struct{ port, weight int }
 	fields := []key[pair]{
-		field[pair, int]{name: "port", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.port }, reload: Another},
-		field[pair, int]{name: "weight", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.weight }, reload: Live},
+		&field[pair, int]{name: "port", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.port }, reload: Another},
+		&field[pair, int]{name: "weight", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.weight }, reload: Live},
 	}
 	for next, want := range map[pair]Reload{{1, 1}: Same, {1, 2}: Live, {2, 1}: Another, {2, 2}: Another} {
 		if got := change(fields, &pair{1, 1}, &next); got != want {

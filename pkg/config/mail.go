@@ -52,29 +52,29 @@ func mailSection() *sectionOf[Mail] {
 		},
 	}
 	s.fields = []key[Mail]{
-		field[Mail, string]{
+		&field[Mail, string]{
 			name: "server", kind: texts("text", Schema{Pattern: `^([0-9A-Za-z_.-]+|` + ipv6Pattern + `(%.+)?)$`}, value.mailServer), in: func(m *Mail) *string { return &m.Server },
 			required: "the name or address of a mail server", doc: "the name or address of the mail server", reload: Live,
 			words: []word{keepalived("smtp_server").write("`mail: {server: …}`")},
 		},
-		field[Mail, uint16]{
+		&field[Mail, uint16]{
 			name: "port", kind: wholeNumber[uint16](1, 65535), in: func(m *Mail) *uint16 { return &m.Port }, unset: "`25`; with `encryption: tls`: `465`",
 			doc: "its port", reload: Live,
 		},
-		field[Mail, MailEncryption]{
+		&field[Mail, MailEncryption]{
 			name: "encryption", in: func(m *Mail) *MailEncryption { return &m.Encryption }, def: MailOpportunistic, reload: Live,
 			kind: oneOf[MailEncryption](vocabulary{what: "an encryption", words: []string{string(MailOpportunistic), string(MailSTARTTLS), string(MailTLS), string(MailPlain)}}),
 			doc:  "`starttls`: required on the connection; `opportunistic`: if the server offers it; `tls`: from the beginning; `none`. Except with `opportunistic` the certificate is verified",
 		},
-		field[Mail, string]{
+		&field[Mail, string]{
 			name: "from", in: func(m *Mail) *string { return &m.From }, required: "the sender, for example lvs@example.com", doc: "the sender", reload: Live,
 			kind:  texts("mail address", Schema{MinLength: 3}, value.mailAddress),
 			words: []word{keepalived("notification_email_from").write("`mail: {from: …}`")},
 		},
-		field[Mail, string]{
+		&field[Mail, string]{
 			name: "username", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(m *Mail) *string { return &m.Username }, unset: "none", doc: "the user of the mail server", reload: Live,
 		},
-		field[Mail, string]{
+		&field[Mail, string]{
 			name: "password_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(m *Mail) *string { return &m.PasswordFile },
 			unset: "none", doc: "a file with the user's password, mode 0600 or 0640; read for each mail", reload: Live,
 		},
@@ -83,7 +83,7 @@ func mailSection() *sectionOf[Mail] {
 }
 
 func mailField(s *sectionOf[Mail]) key[contents] {
-	return field[contents, Mail]{
+	return &field[contents, Mail]{
 		name: "mail", in: func(c *contents) *Mail { return &c.mail },
 		kind: kind[Mail]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -6,7 +6,7 @@ import (
 )
 
 func portField() key[virtualServer] {
-	return field[virtualServer, uint16]{
+	return &field[virtualServer, uint16]{
 		name: "port", kind: wholeNumber[uint16](0, math.MaxUint16), in: func(s *virtualServer) *uint16 { return &s.Port },
 		readAs:   value.servicePort,
 		required: "the port that clients connect to",

@@ -28,13 +28,13 @@ const (
 
 func markFields() []key[virtualServer] {
 	return []key[virtualServer]{
-		field[virtualServer, uint32]{
+		&field[virtualServer, uint32]{
 			name: "fwmark", kind: wholeNumber[uint32](1, math.MaxUint32), in: func(s *virtualServer) *uint32 { return &s.Mark }, unset: "none",
 			instead: []string{"address", "port"},
 			doc:     "instead of `address` and `port`: the packets to which the packet filter of the directors gives this mark; unique",
 			reload:  Another,
 		},
-		field[virtualServer, string]{
+		&field[virtualServer, string]{
 			name: "marking", kind: oneOf[string](vocabulary{what: "a way of marking", words: []string{markingNone, markingNFTables}}), in: func(s *virtualServer) *string { return &s.marking },
 			unset:  "required with `fwmark`",
 			doc:    "`nftables`: the directors give the mark to `packets` to `address` or `addresses`; `none`: rules of your own set it",
@@ -47,11 +47,11 @@ func markFields() []key[virtualServer] {
 func packetsSection() *sectionOf[Packets] {
 	s := &sectionOf[Packets]{section: section{name: "packets", part: true, what: "a mapping with protocol and ports"}}
 	s.fields = []key[Packets]{
-		field[Packets, string]{
+		&field[Packets, string]{
 			name: "protocol", kind: oneOf[string](protocols), in: func(p *Packets) *string { return &p.Protocol }, def: "tcp",
 			doc: "of the packets", reload: Live,
 		},
-		field[Packets, []uint16]{
+		&field[Packets, []uint16]{
 			name: "ports", kind: portList(), in: func(p *Packets) *[]uint16 { return &p.Ports }, unset: "every port",
 			doc: "that they go to, such as `443` or `[80, 443, 8000-8009]`", reload: Live,
 		},
@@ -60,7 +60,7 @@ func packetsSection() *sectionOf[Packets] {
 }
 
 func packetsField(s *sectionOf[Packets]) key[virtualServer] {
-	return field[virtualServer, []placed[Packets]]{
+	return &field[virtualServer, []placed[Packets]]{
 		name: "packets", in: func(v *virtualServer) *[]placed[Packets] { return &v.packets },
 		kind:  mappingsOf(&s.section, 1, func(v value) []placed[Packets] { return readPackets(v, s) }),
 		unset: "required with `marking: nftables`", doc: "which packets get the mark of `fwmark`",

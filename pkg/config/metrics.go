@@ -31,15 +31,15 @@ func metricsSection() *sectionOf[Metrics] {
 		},
 	}
 	s.fields = []key[Metrics]{
-		field[Metrics, netip.AddrPort]{
+		&field[Metrics, netip.AddrPort]{
 			name: "listen", kind: listenAddress(), in: func(m *Metrics) *netip.AddrPort { return &m.Listen }, unset: "none", reload: Live,
 			doc: "the address and TCP port at which each director publishes its metrics: `127.0.0.1:9650`, or `0.0.0.0:9650` for all addresses of IPv4, `[::]:9650` for all",
 		},
-		field[Metrics, netip.AddrPort]{
+		&field[Metrics, netip.AddrPort]{
 			name: "agent_listen", kind: listenAddress(), in: func(m *Metrics) *netip.AddrPort { return &m.AgentListen }, unset: "none", reload: Live,
 			doc: "the same for the agent on each real server. On a machine that runs both daemons it needs another port",
 		},
-		field[Metrics, string]{
+		&field[Metrics, string]{
 			name: "web_config", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(m *Metrics) *string { return &m.WebConfig },
 			unset: "none: no TLS and no password", reload: Live,
 			doc: "a file with certificates and passwords, in the format of Prometheus' exporters. See [metrics.md](metrics.md#tls-and-passwords)",
@@ -86,7 +86,7 @@ func (v value) listenAddress() netip.AddrPort {
 }
 
 func metricsField(s *sectionOf[Metrics]) key[contents] {
-	return field[contents, Metrics]{
+	return &field[contents, Metrics]{
 		name: "metrics", in: func(c *contents) *Metrics { return &c.metrics },
 		kind: kind[Metrics]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -64,14 +64,14 @@ func mysqlKind() checkKind {
 		doc:   "login, `SELECT 1`, clean disconnect",
 		stray: "does not log in",
 		fields: []key[MySQLCheck]{
-			field[MySQLCheck, string]{
+			&field[MySQLCheck, string]{
 				name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *MySQLCheck) *string { return &c.User },
 				required: "the MySQL account that checks log in with",
 				doc:      "the account to log in with",
 				reload:   Restart,
 				words:    []word{synonyms("username")},
 			},
-			field[MySQLCheck, string]{
+			&field[MySQLCheck, string]{
 				name: "password_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath),
 				in:    func(c *MySQLCheck) *string { return &c.PasswordFile },
 				unset: "empty password, with a warning", doc: "the file that holds its password",

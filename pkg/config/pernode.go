@@ -9,7 +9,7 @@ import (
 // values are complete instances as run by those directors.
 func perNodeField(s *sectionOf[instance]) key[instance] {
 	own := s.perNode("a mapping of ")
-	return field[instance, map[string]Instance]{
+	return &field[instance, map[string]Instance]{
 		name: "per_node", in: func(i *instance) *map[string]Instance { return &i.PerNode },
 		kind: kind[map[string]Instance]{form: form{
 			text: "mapping", schema: &Schema{Type: "object"}, inside: &own.section, many: byNode,

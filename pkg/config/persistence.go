@@ -15,19 +15,19 @@ const maxPersistence = 31 * 24 * time.Hour
 func persistenceSection() *sectionOf[Persistence] {
 	s := &sectionOf[Persistence]{section: section{name: "persistence", part: true, what: "a mapping with timeout"}}
 	s.fields = []key[Persistence]{
-		field[Persistence, time.Duration]{
+		&field[Persistence, time.Duration]{
 			name: "timeout", kind: secondsIn(time.Second, maxPersistence), in: func(p *Persistence) *time.Duration { return &p.Timeout },
 			required: "how long a client stays on its real server, for example 50s",
 			doc:      "how long a client without connections is remembered",
 			reload:   Live,
 		},
-		field[Persistence, int]{
+		&field[Persistence, int]{
 			name: "netmask", kind: netmask(), in: func(p *Persistence) *int { return &p.Netmask }, unset: "the whole address",
 			doc:    "prefix length: clients whose addresses share it count as one",
 			reload: Live,
 			words:  []word{keepalived("granularity")},
 		},
-		field[Persistence, string]{
+		&field[Persistence, string]{
 			name: "engine", kind: oneOf[string](vocabulary{what: "a persistence engine", words: []string{"sip"}}), in: func(p *Persistence) *string { return &p.Engine },
 			unset:  "none",
 			doc:    "`sip`, with `protocol: udp`: the clients that `netmask` makes one are distributed by call (Call-ID). The kernel must have it (`ip_vs_pe_sip`)",
@@ -38,7 +38,7 @@ func persistenceSection() *sectionOf[Persistence] {
 }
 
 func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
-	return field[virtualServer, *Persistence]{
+	return &field[virtualServer, *Persistence]{
 		name: "persistence", in: func(v *virtualServer) **Persistence { return &v.Persistence },
 		kind: kind[*Persistence]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -27,7 +27,7 @@ const (
 )
 
 func onFailureField() key[virtualServer] {
-	return field[virtualServer, OnFailure]{
+	return &field[virtualServer, OnFailure]{
 		name: "on_failure", in: func(s *virtualServer) *OnFailure { return &s.OnFailure }, unset: "`drain` with `mh` without `persistence`, otherwise `expire`",
 		kind: oneOf[OnFailure](vocabulary{what: "what becomes of connections", words: []string{string(Expire), string(Drain)}}),
 		doc: "the connections of a real server that is down: `expire` removes its entry, so that the next packet of each is answered with a reset; " +
@@ -38,7 +38,7 @@ func onFailureField() key[virtualServer] {
 
 // inhibitField declares inhibit_on_failure, with a default that depends on others.
 func inhibitField[S any](in func(*S) *bool, def func(*S) bool, unset string) key[S] {
-	return field[S, bool]{
+	return &field[S, bool]{
 		name: "inhibit_on_failure", kind: flag(false), in: in, defOf: def, unset: unset,
 		doc:    "whether a server that is down, or not needed, stays in the table with weight 0, as keepalived's `inhibit_on_failure` has it",
 		reload: Live,
@@ -50,7 +50,7 @@ func policyFields() []key[virtualServer] {
 }
 
 func quorumField() key[virtualServer] {
-	return field[virtualServer, int]{
+	return &field[virtualServer, int]{
 		name: "quorum", kind: wholeNumber[int](1, math.MaxInt32), in: func(s *virtualServer) *int { return &s.Quorum }, unset: "`1`",
 		doc:    "the weights of the `real_servers` that are up must add up to it: see [virtual-servers.md](virtual-servers.md#quorum-and-sorry-server)",
 		reload: Live,
@@ -60,7 +60,7 @@ func quorumField() key[virtualServer] {
 const maxSlowStart = time.Hour
 
 func slowStartField() key[virtualServer] {
-	return field[virtualServer, time.Duration]{
+	return &field[virtualServer, time.Duration]{
 		name: "slow_start", kind: durationIn(0, maxSlowStart), in: func(s *virtualServer) *time.Duration { return &s.SlowStart },
 		doc: "the time in which a real server that returns gets its weight by steps, `0s` or at least `1s`: see " +
 			"[virtual-servers.md](virtual-servers.md#slow-start)",
@@ -70,7 +70,7 @@ func slowStartField() key[virtualServer] {
 }
 
 func hysteresisField() key[virtualServer] {
-	return field[virtualServer, int]{
+	return &field[virtualServer, int]{
 		name: "hysteresis", kind: wholeNumber[int](0, math.MaxInt32), in: func(s *virtualServer) *int { return &s.Hysteresis },
 		doc:    "the quorum is lost below `quorum` minus this, and met again from `quorum` plus this on",
 		reload: Live,

@@ -28,7 +28,7 @@ func serverHooksField() key[realServer] {
 func poolHooksField[S any](in func(*S) *[]Hook, doc string, words ...word) key[S] {
 	k := mappingsOf(&hooks.section, 0, func(v value) []Hook { return bare(hooks.each(v, "hooks", Hook{})) })
 	k.same = slices.Equal[[]Hook]
-	return field[S, []Hook]{name: "notify", in: in, kind: k, unset: "none", doc: doc, words: words}
+	return &field[S, []Hook]{name: "notify", in: in, kind: k, unset: "none", doc: doc, words: words}
 }
 
 // takeHooks adds the hooks of the real servers.

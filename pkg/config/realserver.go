@@ -33,13 +33,13 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		rules: (*realServer).validate,
 	}
 	s.fields = append([]key[realServer]{
-		field[realServer, string]{
+		&field[realServer, string]{
 			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
 			required: "the node name, usually the host name",
 			doc:      "the node name; unique in the virtual server. One name has one address of each family in the whole file",
 			reload:   Live,
 		},
-		field[realServer, netip.Addr]{
+		&field[realServer, netip.Addr]{
 			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(rs *realServer) *netip.Addr { return &rs.Address },
 			required: "the real server's own address",
 			doc:      "the real server's own address, of the family of the virtual server's; with `forward: tun` of either family",
@@ -53,7 +53,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 // memberFields are the keys that real servers and sorry servers have in common.
 func memberFields(checks *sectionOf[check], inhibited string) []key[realServer] {
 	return []key[realServer]{
-		field[realServer, uint16]{
+		&field[realServer, uint16]{
 			name: "port", kind: portNumber, in: func(rs *realServer) *uint16 { return &rs.Port },
 			defOf: func(rs *realServer) uint16 { return rs.of.serverPort() }, unset: "the virtual server's",
 			doc:    "only `forward: nat` can change it",
@@ -61,7 +61,7 @@ func memberFields(checks *sectionOf[check], inhibited string) []key[realServer] 
 		},
 		forwardOfServerField(),
 		tunnelField(tunnelSection()),
-		field[realServer, int]{ // the kernel accepts 31 bits, but returns 16 when the table is read
+		&field[realServer, int]{ // the kernel accepts 31 bits, but returns 16 when the table is read
 			name: "weight", kind: wholeNumber[int](0, math.MaxUint16), in: func(rs *realServer) *int { return &rs.Weight }, def: 1,
 			doc:    "share of new connections; 0 means none",
 			reload: Live,
@@ -78,7 +78,7 @@ func memberFields(checks *sectionOf[check], inhibited string) []key[realServer] 
 }
 
 func realServersField(s *sectionOf[realServer]) key[virtualServer] {
-	return field[virtualServer, []placed[realServer]]{
+	return &field[virtualServer, []placed[realServer]]{
 		name: "real_servers", in: func(v *virtualServer) *[]placed[realServer] { return &v.servers },
 		kind:     mappingsOf[placed[realServer]](&s.section, 1, nil),
 		readAs:   func(v value, of *virtualServer) []placed[realServer] { return readRealServers(v, s, of) },

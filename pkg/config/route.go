@@ -33,7 +33,7 @@ func routeSection() *sectionOf[route] {
 		rules: func(r *route, o object) { r.check(o) },
 	}
 	s.fields = []key[route]{
-		field[route, netip.Prefix]{
+		&field[route, netip.Prefix]{
 			name: "destination", in: func(r *route) *netip.Prefix { return &r.Destination },
 			kind:     scalar[netip.Prefix]("address, network or `default`", Schema{Type: "string"}, nil),
 			readAs:   func(v value, r *route) netip.Prefix { return v.destination(r) },
@@ -41,39 +41,39 @@ func routeSection() *sectionOf[route] {
 			doc:      "where the packets go: `192.0.2.1`, `192.0.2.0/24` or `default`, which is of the family of `via` or `source`, or else of the instance",
 			reload:   Live, words: []word{synonyms("to", "dst", "dest")},
 		},
-		field[route, netip.Addr]{
+		&field[route, netip.Addr]{
 			name: "via", in: func(r *route) *netip.Addr { return &r.Via },
 			kind:  addressOf(noMachine+loopback, value.address),
 			unset: "none: the destination is on the interface", doc: "the next router",
 			reload: Live, words: []word{synonyms("gateway", "gw")},
 		},
-		field[route, string]{
+		&field[route, string]{
 			name: "interface", in: func(r *route) *string { return &r.Interface },
 			kind:  texts("text", Schema{}, value.device),
 			unset: "that of `via`", doc: "by which they leave; required without `via`, and if `via` is a link-local address",
 			reload: Live, words: []word{synonyms("dev", "oif")},
 		},
-		field[route, netip.Addr]{
+		&field[route, netip.Addr]{
 			name: "source", in: func(r *route) *netip.Addr { return &r.Source },
 			kind:  addressOf(noMachine+loopback, value.address),
 			unset: "the kernel's choice", doc: "the source address of packets of this machine, which may be a virtual address: then connections that programs of the MASTER open by this route break when it loses the address",
 			reload: Live, words: []word{synonyms("src")},
 		},
-		field[route, uint32]{
+		&field[route, uint32]{
 			name: "table", in: func(r *route) *uint32 { return &r.Table }, def: kernel.MainTable,
 			kind: tableNumber(), doc: "the routing table: 254 is `main`", reload: Live,
 		},
-		field[route, uint32]{
+		&field[route, uint32]{
 			name: "metric", in: func(r *route) *uint32 { return &r.Metric },
 			kind: wholeNumber[uint32](0, maxTable), doc: "of several routes to a destination the one with the lowest is used; 0 is 1024 with IPv6",
 			reload: Live, words: []word{synonyms("priority", "preference")},
 		},
-		field[route, kernel.Scope]{
+		&field[route, kernel.Scope]{
 			name: "scope", in: func(r *route) *kernel.Scope { return &r.Scope },
 			kind: scopeKind(), readAs: func(v value, r *route) kernel.Scope { r.scoped = true; return v.scope() },
 			unset: "`global` with `via`, else `link`", doc: "how far away the destination is (IPv4)", reload: Live,
 		},
-		field[route, bool]{
+		&field[route, bool]{
 			name: "onlink", in: func(r *route) *bool { return &r.OnLink }, kind: flag(false),
 			doc: "`via` is on the interface although no network of the interface contains it", reload: Live,
 		},
@@ -194,7 +194,7 @@ func (r *route) check(o object) {
 }
 
 func routesField(s *sectionOf[route]) key[instance] {
-	return field[instance, []kernel.Route]{
+	return &field[instance, []kernel.Route]{
 		name: "routes", in: func(i *instance) *[]kernel.Route { return &i.Routes },
 		kind: kind[[]kernel.Route]{form: mappingsOf[route](&s.section, 0, nil).form, same: slices.Equal[[]kernel.Route]},
 		readAs: func(v value, i *instance) []kernel.Route {

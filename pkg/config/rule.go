@@ -32,28 +32,28 @@ func ruleSection() *sectionOf[rule] {
 		rules: func(r *rule, o object) { r.check(o) },
 	}
 	network := func(name string, in func(*rule) *netip.Prefix, doc string, words ...word) key[rule] {
-		return field[rule, netip.Prefix]{
+		return &field[rule, netip.Prefix]{
 			name: name, in: in, kind: scalar("address or network", Schema{Type: "string"}, value.network), unset: "any", doc: doc, reload: Live, words: words,
 		}
 	}
 	link := func(name string, in func(*rule) *string, doc string, words ...word) key[rule] {
-		return field[rule, string]{name: name, in: in, kind: texts("text", Schema{}, value.anyInterface), unset: "any", doc: doc, reload: Live, words: words}
+		return &field[rule, string]{name: name, in: in, kind: texts("text", Schema{}, value.anyInterface), unset: "any", doc: doc, reload: Live, words: words}
 	}
 	s.fields = []key[rule]{
-		field[rule, uint32]{
+		&field[rule, uint32]{
 			name: "priority", in: func(r *rule) *uint32 { return &r.Priority }, kind: wholeNumber[uint32](1, maxRulePriority),
 			required: "a number from 1 to 32765: the rule with the lowest is tried first",
 			doc:      "the rule with the lowest is tried first", reload: Live, words: []word{synonyms("preference", "pref", "order")},
 		},
 		network("from", func(r *rule) *netip.Prefix { return &r.From }, "of the source address, for example a virtual address", synonyms("src")),
 		network("to", func(r *rule) *netip.Prefix { return &r.To }, "of the destination address", synonyms("dst")),
-		field[rule, uint32]{
+		&field[rule, uint32]{
 			name: "fwmark", in: func(r *rule) *uint32 { return &r.Mark }, kind: wholeNumber[uint32](1, maxTable), unset: "any",
 			doc: "the mark that the packet filter gave the packet", reload: Live, words: []word{synonyms("mark")},
 		},
 		link("iif", func(r *rule) *string { return &r.Incoming }, "the interface by which it was received", synonyms("dev")),
 		link("oif", func(r *rule) *string { return &r.Outgoing }, "the interface to which the socket is bound"),
-		field[rule, uint32]{
+		&field[rule, uint32]{
 			name: "table", in: func(r *rule) *uint32 { return &r.Table }, kind: tableNumber(),
 			required: "the number of the routing table", doc: "the routing table that is used", reload: Live, words: []word{synonyms("lookup")},
 		},
@@ -85,7 +85,7 @@ func (v value) anyInterface() string {
 }
 
 func rulesField(s *sectionOf[rule]) key[instance] {
-	return field[instance, []kernel.Rule]{
+	return &field[instance, []kernel.Rule]{
 		name: "rules", in: func(i *instance) *[]kernel.Rule { return &i.Rules },
 		kind: kind[[]kernel.Rule]{form: mappingsOf[rule](&s.section, 0, nil).form, same: slices.Equal[[]kernel.Rule]},
 		readAs: func(v value, i *instance) []kernel.Rule {

@@ -7,7 +7,7 @@ type SchedulerFlags struct {
 }
 
 func schedulerFlagsField() key[virtualServer] {
-	return field[virtualServer, SchedulerFlags]{
+	return &field[virtualServer, SchedulerFlags]{
 		name: "scheduler_flags", in: func(s *virtualServer) *SchedulerFlags { return &s.SchedulerFlags }, kind: schedulerFlags(),
 		unset: "none",
 		doc: "of `sh` and `mh`: `fallback`, a client whose real server takes no connections gets another one; `port`, connections of one " +

@@ -24,7 +24,7 @@ func smtpKind() checkKind {
 	return kindOf[SMTPCheck]{
 		name: SMTP, doc: "a mail server greets, answers EHLO and QUIT",
 		fields: []key[SMTPCheck]{
-			field[SMTPCheck, string]{
+			&field[SMTPCheck, string]{
 				name: "helo", kind: texts("text", Schema{Pattern: `^[!-~]{1,255}$`}, value.visible), in: func(c *SMTPCheck) *string { return &c.Name },
 				def: "lvs-director", doc: "the name in EHLO", reload: Restart,
 				words: []word{keepalived("helo_name")},

@@ -17,14 +17,14 @@ func sorryServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		rules: (*realServer).validate,
 	}
 	s.fields = append([]key[realServer]{
-		field[realServer, netip.Addr]{
+		&field[realServer, netip.Addr]{
 			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(rs *realServer) *netip.Addr { return &rs.Address },
 			required: "the address of the sorry server",
 			doc:      "its own address, of the family of the virtual server's; with `forward: tun` of either family",
 			reload:   Another,
 			words:    []word{synonyms("ip")},
 		},
-		field[realServer, string]{
+		&field[realServer, string]{
 			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
 			defOf: func(rs *realServer) string { return strings.ReplaceAll(rs.Address.String(), ":", "-") }, unset: "that of the real server with this address, otherwise the address",
 			doc:    "the node name, which the agent needs; a server that is also among `real_servers` of another virtual server has its name there",
@@ -37,7 +37,7 @@ func sorryServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 func sorryServersField(s *sectionOf[realServer]) key[virtualServer] {
 	k := mappingsOf[placed[realServer]](&s.section, 1, nil)
 	k.text, k.schema.Type = "mapping or list", ""
-	return field[virtualServer, []placed[realServer]]{
+	return &field[virtualServer, []placed[realServer]]{
 		name: "sorry_server", in: func(v *virtualServer) *[]placed[realServer] { return &v.sorry }, kind: k,
 		readAs: func(v value, of *virtualServer) []placed[realServer] { return readSorryServers(v, s, of) },
 		unset:  "none",

@@ -17,7 +17,7 @@ func snatClientsField() key[virtualServer] {
 	k := listOf(item, "list of networks", value.clientNetworks)
 	one, most := 1, maxClientNetworks
 	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &one, &most, true
-	return field[virtualServer, []netip.Prefix]{
+	return &field[virtualServer, []netip.Prefix]{
 		name: "snat_clients", kind: k, in: func(s *virtualServer) *[]netip.Prefix { return &s.SNATClients }, unset: "none",
 		doc: "with `forward: nat`, networks of clients that real servers would answer past the director: " +
 			"it [replaces their addresses](virtual-servers.md#nat-without-a-route-through-the-director) by its own; `[0.0.0.0/0]`, or `[\"::/0\"]`, is all clients",

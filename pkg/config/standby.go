@@ -29,7 +29,7 @@ func (v VirtualServer) Has(role Role) bool {
 }
 
 func standbyField() key[realServer] {
-	return field[realServer, bool]{
+	return &field[realServer, bool]{
 		name: "standby", kind: flag(false), in: func(rs *realServer) *bool { return &rs.standby },
 		doc:    "whether it is given connections only while fewer than `primaries_needed` of the others are up",
 		reload: Live,
@@ -39,18 +39,18 @@ func standbyField() key[realServer] {
 
 func standbyFields() []key[virtualServer] {
 	return []key[virtualServer]{
-		field[virtualServer, Share]{
+		&field[virtualServer, Share]{
 			name: "primaries_needed", kind: share(), in: func(s *virtualServer) *Share { return &s.PrimariesNeeded }, unset: "`1`",
 			doc: "how many of the real servers without `standby: true`, such as `2` or `50%`, must be up: otherwise those with it are given all new " +
 				"connections; see [virtual-servers.md](virtual-servers.md#primary-and-standby-servers)",
 			reload: Live,
 		},
-		field[virtualServer, bool]{
+		&field[virtualServer, bool]{
 			name: "fail_back", kind: negated(), in: func(s *virtualServer) *bool { return &s.StaysOnStandby },
 			doc:    "whether new connections go back when enough primaries are up again; `false`: only when no standby server is left",
 			reload: Live,
 		},
-		field[virtualServer, int]{
+		&field[virtualServer, int]{
 			name: "panic_threshold", kind: wholeNumber[int](0, 100), in: func(s *virtualServer) *int { return &s.PanicThreshold },
 			doc: "the percentage of healthy real servers below which those that fail keep their entries: see " +
 				"[virtual-servers.md](virtual-servers.md#panic-threshold). 0: none",

@@ -3,7 +3,7 @@ package config
 import "time"
 
 func commonStartupDelayField() key[contents] {
-	return field[contents, time.Duration]{
+	return &field[contents, time.Duration]{
 		name: "startup_delay", kind: durationIn(0, maxStartupDelay), in: func(c *contents) *time.Duration { return &c.startupDelay },
 		doc:    "`startup_delay` of each instance that has none, and whose sync group has none. See [failover.md](failover.md#delays)",
 		reload: Live, words: []word{keepalived("vrrp_startup_delay")},

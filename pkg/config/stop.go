@@ -10,7 +10,7 @@ const (
 )
 
 func stopTimeoutField() key[contents] {
-	return field[contents, time.Duration]{
+	return &field[contents, time.Duration]{
 		name: "stop_timeout", kind: durationIn(0, maxStopTimeout), in: func(c *contents) *time.Duration { return &c.stopTimeout }, def: defaultStopTimeout,
 		doc: "how long a graceful stop waits at most until another director has taken over, so that clients notice nothing; `0s`: it " +
 			"resigns at once. `TimeoutStopSec` of the unit must be longer by the `15s` for hooks. See [failover.md](failover.md#planned-handover)",

@@ -12,7 +12,7 @@ import (
 )
 
 func strictField() key[instance] {
-	return field[instance, bool]{
+	return &field[instance, bool]{
 		name: "strict", kind: flag(false), in: func(i *instance) *bool { return &i.Strict },
 		doc: "whether only what is in RFC 9568, or with version 2 in RFC 3768, is allowed, as with keepalived's `vrrp_strict`: " +
 			"see [below](#vrrp_instances) for what is refused, and for the defaults that change",

@@ -6,7 +6,7 @@ import (
 )
 
 func suspendField() key[virtualServer] {
-	return field[virtualServer, bool]{
+	return &field[virtualServer, bool]{
 		name: "ha_suspend", kind: flag(false), in: func(s *virtualServer) *bool { return &s.Suspends },
 		doc: "whether a director checks the real servers only while it is MASTER of an instance with the address, or about to become it: see " +
 			"[virtual-servers.md](virtual-servers.md#checks-of-the-master-only)",

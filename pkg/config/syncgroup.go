@@ -41,11 +41,11 @@ func syncGroupSection() *sectionOf[syncGroup] {
 	}
 	item := nodeName
 	s.fields = []key[syncGroup]{
-		field[syncGroup, string]{
+		&field[syncGroup, string]{
 			name: "name", kind: nodeName, in: func(g *syncGroup) *string { return &g.Name },
 			required: "a name for status and logs", doc: "for status and logs; unique", reload: Live,
 		},
-		field[syncGroup, []string]{
+		&field[syncGroup, []string]{
 			name: "instances", in: func(g *syncGroup) *[]string { return &g.Instances },
 			kind: listOf(item, "list of names", func(v value) []string {
 				var names []string
@@ -61,16 +61,16 @@ func syncGroupSection() *sectionOf[syncGroup] {
 			doc:      "the names of the instances, at least two: a warning if it is one", reload: Live,
 			words: []word{keepalived("group"), synonyms("members", "vrrp_instances")},
 		},
-		field[syncGroup, []TrackUse]{
+		&field[syncGroup, []TrackUse]{
 			name: "tracks", kind: trackUses(trackUseSection()), in: func(g *syncGroup) *[]TrackUse { return &g.tracks },
 			unset: "none", doc: "tracks and BFD sessions, like those of an instance, of each of its instances", reload: Live,
 			words: []word{keepalived("track_script", "track_interface", "track_file", "track_process", "track_bfd").write("`tracks`")},
 		},
-		field[syncGroup, time.Duration]{
+		&field[syncGroup, time.Duration]{
 			name: "preempt_delay", kind: durationIn(0, maxPreemptDelay), in: func(g *syncGroup) *time.Duration { return &g.preemptDelay },
 			unset: "that of the instances", doc: "`preempt_delay` of each of its instances, which then have none of their own", reload: Live,
 		},
-		field[syncGroup, time.Duration]{
+		&field[syncGroup, time.Duration]{
 			name: "startup_delay", kind: durationIn(0, maxStartupDelay), in: func(g *syncGroup) *time.Duration { return &g.startupDelay },
 			unset: "that of the instances", doc: "`startup_delay` of each of its instances, which then have none of their own", reload: Live,
 		},
@@ -80,7 +80,7 @@ func syncGroupSection() *sectionOf[syncGroup] {
 }
 
 func syncGroupField(s *sectionOf[syncGroup]) key[contents] {
-	return field[contents, []placed[syncGroup]]{
+	return &field[contents, []placed[syncGroup]]{
 		name: "sync_groups", in: func(c *contents) *[]placed[syncGroup] { return &c.groups },
 		kind: mappingsOf(&s.section, 0, func(v value) []placed[syncGroup] {
 			list := s.each(v, "sync groups", syncGroup{})
@@ -93,7 +93,7 @@ func syncGroupField(s *sectionOf[syncGroup]) key[contents] {
 }
 
 func startupDelayField() key[instance] {
-	return field[instance, time.Duration]{
+	return &field[instance, time.Duration]{
 		name: "startup_delay", kind: durationIn(0, maxStartupDelay), in: func(i *instance) *time.Duration { return &i.StartupDelay },
 		doc: "how long the director does not become MASTER after its start, even if nobody is: for networks that deliver no adverts " +
 			"at first (spanning tree, bonds). Nobody holds the virtual addresses if all directors start together",

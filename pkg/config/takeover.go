@@ -7,7 +7,7 @@ import (
 
 // takeOverField declares take_over_record.
 func takeOverField() key[instance] {
-	return field[instance, string]{
+	return &field[instance, string]{
 		name: "take_over_record", kind: nodeName, in: func(i *instance) *string { return &i.TakeOverRecord },
 		unset: "none",
 		doc: "a track of type `mysql`: when this instance becomes MASTER, the positions of its server in the binary log and in replication are " +

@@ -3,7 +3,7 @@ package config
 import "math"
 
 func thresholdField(name, keepalivedName, unset, doc string, in func(*realServer) *uint32) key[realServer] {
-	return field[realServer, uint32]{
+	return &field[realServer, uint32]{
 		name: name, kind: wholeNumber[uint32](0, math.MaxInt32), in: in, unset: unset, doc: doc, reload: Live,
 		words: []word{keepalived(keepalivedName)},
 	}

@@ -27,7 +27,7 @@ func timeoutsSection() *sectionOf[Timeouts] {
 			"that the kernel had before are restored when the director stops.",
 	}}
 	one := func(name string, in func(*Timeouts) *time.Duration, unset, doc string) key[Timeouts] {
-		return field[Timeouts, time.Duration]{name: name, kind: secondsIn(time.Second, maxTimeout), in: in, unset: unset, doc: doc, reload: Live}
+		return &field[Timeouts, time.Duration]{name: name, kind: secondsIn(time.Second, maxTimeout), in: in, unset: unset, doc: doc, reload: Live}
 	}
 	s.fields = []key[Timeouts]{
 		one("tcp", func(t *Timeouts) *time.Duration { return &t.TCP }, "unchanged (Linux: 15m)",
@@ -39,7 +39,7 @@ func timeoutsSection() *sectionOf[Timeouts] {
 }
 
 func timeoutsField(s *sectionOf[Timeouts]) key[contents] {
-	return field[contents, Timeouts]{
+	return &field[contents, Timeouts]{
 		name: "timeouts", in: func(c *contents) *Timeouts { return &c.timeouts },
 		kind: kind[Timeouts]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},

@@ -44,24 +44,24 @@ func tlsKind() checkKind {
 
 func tlsFields[K any](in func(*K) *TLSOptions) []key[K] {
 	return []key[K]{
-		field[K, string]{
+		&field[K, string]{
 			name: "server_name", kind: texts("host name", Schema{Pattern: `^[A-Za-z0-9._-]{1,253}$`}, value.hostName), in: func(k *K) *string { return &in(k).ServerName },
 			unset: "with type `https` the `host`, otherwise none", doc: "the name that the check asks for (SNI), whatever the `host`", reload: Restart,
 			words: []word{keepalived("sni_name"), synonyms("sni"), keepalived("enable_sni").write("`server_name`")},
 		},
-		field[K, bool]{
+		&field[K, bool]{
 			name: "verify", kind: flag(false), in: func(k *K) *bool { return &in(k).Verify },
 			doc: "the certificate must be valid, and for the `server_name` or else the real server's address", reload: Restart,
 		},
-		field[K, string]{
+		&field[K, string]{
 			name: "ca_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(k *K) *string { return &in(k).Authorities },
 			unset: "those of the system", doc: "the file with the certificates (PEM) of the authorities that `verify` trusts", reload: Restart,
 		},
-		field[K, string]{
+		&field[K, string]{
 			name: "client_certificate_file", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(k *K) *string { return &in(k).Client },
 			unset: "none", doc: "the file with the certificate of the check and its key (both PEM), mode 0600 or 0640", reload: Restart,
 		},
-		field[K, int]{
+		&field[K, int]{
 			name: "certificate_days", kind: wholeNumber[int](0, 365), in: func(k *K) *int { return &in(k).Days }, def: 14,
 			doc: "a warning when the server's certificate ends within so many days; 0 is none", reload: Restart,
 		},

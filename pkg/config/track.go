@@ -85,20 +85,20 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 		rules: func(t *track, o object) { t.readKind(kinds, all, o) },
 	}
 	s.fields = []key[track]{
-		field[track, string]{
+		&field[track, string]{
 			name: "name", kind: nodeName, in: func(t *track) *string { return &t.Name },
 			required: "the name that instances track it by",
 			doc:      "the name that instances track it by; unique",
 			reload:   Live,
 		},
-		field[track, CheckType]{
+		&field[track, CheckType]{
 			name: "type", kind: oneOf[CheckType](types), in: func(t *track) *CheckType { return &t.kind },
 			required: enumerate(types.words, "or"),
 			doc:      strings.Join(checked, ", ") + ": as [a check](#checks). " + strings.Join(docs, ". "),
 			reload:   Restart,
 			words:    []word{keepalived("misc_path").write("`type: mysql` with `user` and `password_file`")},
 		},
-		field[track, bool]{
+		&field[track, bool]{
 			name: "when", kind: trackWhen(), in: func(t *track) *bool { return &t.Gate },
 			defOf: func(t *track) bool { return t.kind == Gateway },
 			unset: "`always`; with type `gateway`: `becoming_master`",

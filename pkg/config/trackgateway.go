@@ -65,17 +65,17 @@ func (GatewayCheck) sealed() {}
 
 func gatewayTrack() trackKind {
 	return scheduled(Gateway, "enough of the `targets` answer", []key[GatewayCheck]{
-		field[GatewayCheck, Addrs]{
+		&field[GatewayCheck, Addrs]{
 			name: "targets", in: func(c *GatewayCheck) *Addrs { return &c.Targets }, kind: targets(),
 			required: "the addresses to ask, for example [10.77.0.1]",
 			doc:      "the addresses to ask, at most 16",
 			reload:   Restart,
 		},
-		field[GatewayCheck, int]{
+		&field[GatewayCheck, int]{
 			name: "at_least", kind: atLeast(), in: func(c *GatewayCheck) *int { return &c.AtLeast }, def: 1,
 			doc: "how many of the targets must answer", reload: Restart,
 		},
-		field[GatewayCheck, bool]{
+		&field[GatewayCheck, bool]{
 			name: "method", kind: gatewayMethod(), in: func(c *GatewayCheck) *bool { return &c.ARP },
 			unset: "`ping`", doc: "`ping`: ICMP echo. `arp`: ARP, for IPv6 neighbour discovery, which hosts on the same network answer even if they drop ICMP",
 			reload: Restart,

@@ -65,7 +65,7 @@ func (k trackKind) knows(o object) bool {
 func checkedTrack(checks *sectionOf[check], k checkKind) trackKind {
 	type at struct{ address netip.Addr }
 	where := (&sectionOf[at]{fields: []key[at]{
-		field[at, netip.Addr]{
+		&field[at, netip.Addr]{
 			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(a *at) *netip.Addr { return &a.address },
 			required: "the address to check, for example 127.0.0.1",
 			doc:      "the address to check",

@@ -33,15 +33,15 @@ func trackUseSection() *sectionOf[TrackUse] {
 		},
 	}
 	s.fields = []key[TrackUse]{
-		field[TrackUse, string]{
+		&field[TrackUse, string]{
 			name: "name", kind: nodeName, in: func(u *TrackUse) *string { return &u.Name },
 			required: "the name of a track or BFD session", doc: "the name of a track or BFD session", reload: Live,
 		},
-		field[TrackUse, int]{
+		&field[TrackUse, int]{
 			name: "weight", kind: wholeNumber[int](-maxWeight, maxWeight), in: func(u *TrackUse) *int { return &u.Weight },
 			doc: "what is added to the priority while it is up, or, if negative, while it is down", reload: Live,
 		},
-		field[TrackUse, bool]{
+		&field[TrackUse, bool]{
 			name: "reverse", kind: flag(false), in: func(u *TrackUse) *bool { return &u.Reverse },
 			doc: "changes the sign of what is added", reload: Live,
 		},
@@ -51,7 +51,7 @@ func trackUseSection() *sectionOf[TrackUse] {
 
 func tracksField() key[instance] {
 	s := trackUseSection()
-	return field[instance, []TrackUse]{
+	return &field[instance, []TrackUse]{
 		name: "tracks", in: func(i *instance) *[]TrackUse { return &i.Tracks },
 		kind: trackUses(s), unset: "none",
 		readAs: func(v value, i *instance) []TrackUse {

@@ -19,11 +19,11 @@ func atLeast() kind[int] { return wholeNumber[int](1, 10000) }
 
 func delayFields[W any](in func(*W) *Delays, up, down []word) []key[W] {
 	return []key[W]{
-		field[W, time.Duration]{
+		&field[W, time.Duration]{
 			name: "up_delay", kind: durationIn(0, maxTrackDelay), in: func(w *W) *time.Duration { return &in(w).Up },
 			doc: "for how long it must have been there until it is up", reload: Live, words: up,
 		},
-		field[W, time.Duration]{
+		&field[W, time.Duration]{
 			name: "down_delay", kind: durationIn(0, maxTrackDelay), in: func(w *W) *time.Duration { return &in(w).Down },
 			doc: "for how long it must have been missing until it is down", reload: Live, words: down,
 		},
@@ -42,7 +42,7 @@ func (WatchedInterface) sealed()         {}
 
 func interfaceTrack() trackKind {
 	return watching(LinkState, "a network interface is up and has a carrier", append([]key[WatchedInterface]{
-		field[WatchedInterface, string]{
+		&field[WatchedInterface, string]{
 			name: "interface", kind: texts("text", Schema{Pattern: `^[!-.0-9;-?A-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.device),
 			in:       func(w *WatchedInterface) *string { return &w.Interface },
 			required: "the network interface, for example eth1",
@@ -70,23 +70,23 @@ func (WatchedProcess) sealed()         {}
 
 func processTrack() trackKind {
 	return watching(Process, "a process runs", append([]key[WatchedProcess]{
-		field[WatchedProcess, string]{
+		&field[WatchedProcess, string]{
 			name: "process", kind: texts("text", Schema{Pattern: `^[^/]+$`}, value.programName), in: func(w *WatchedProcess) *string { return &w.Process },
 			unset: "none", doc: "the name of its program, without the directory; either this or `command_line` is required", reload: Another,
 		},
-		field[WatchedProcess, string]{
+		&field[WatchedProcess, string]{
 			name: "command_line", kind: texts("regular expression", Schema{MinLength: 1}, value.expression), in: func(w *WatchedProcess) *string { return &w.CommandLine },
 			unset: "none", doc: "a [regular expression](https://pkg.go.dev/regexp/syntax) that its arguments, separated by spaces, match", reload: Another,
 		},
-		field[WatchedProcess, string]{
+		&field[WatchedProcess, string]{
 			name: "owner", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(w *WatchedProcess) *string { return &w.Owner },
 			unset: "any", doc: "its user", reload: Live,
 		},
-		field[WatchedProcess, int]{
+		&field[WatchedProcess, int]{
 			name: "at_least", kind: atLeast(), in: func(w *WatchedProcess) *int { return &w.AtLeast }, def: 1,
 			doc: "how many such processes must run", reload: Live, words: []word{keepalived("quorum")},
 		},
-		field[WatchedProcess, int]{
+		&field[WatchedProcess, int]{
 			name: "at_most", kind: atLeast(), in: func(w *WatchedProcess) *int { return &w.AtMost },
 			unset: "no limit", doc: "how many of them may run", reload: Live, words: []word{keepalived("quorum_max")},
 		},
@@ -120,7 +120,7 @@ func (WatchedFile) sealed()         {}
 
 func fileTrack() trackKind {
 	return watching(File, "the number in a file is 0. With a weight, the number times the weight is added to the priority", []key[WatchedFile]{
-		field[WatchedFile, string]{
+		&field[WatchedFile, string]{
 			name: "path", kind: texts("absolute path", Schema{Pattern: "^/"}, value.absolutePath), in: func(w *WatchedFile) *string { return &w.Path },
 			required: "the absolute path of the file",
 			doc:      "the file; one that is missing or empty counts as 0",
@@ -145,13 +145,13 @@ func (WatchedVirtualServer) sealed()         {}
 
 func virtualServerTrack() trackKind {
 	return watching(VirtualServerState, "enough real servers of a virtual server are up", []key[WatchedVirtualServer]{
-		field[WatchedVirtualServer, string]{
+		&field[WatchedVirtualServer, string]{
 			name: "virtual_server", kind: nodeName, in: func(w *WatchedVirtualServer) *string { return &w.VirtualServer },
 			required: "the name of a virtual server",
 			doc:      "the name of a virtual server",
 			reload:   Live,
 		},
-		field[WatchedVirtualServer, int]{
+		&field[WatchedVirtualServer, int]{
 			name: "at_least", kind: atLeast(), in: func(w *WatchedVirtualServer) *int { return &w.AtLeast }, def: 1,
 			doc: "how many of its real servers must be up", reload: Live,
 		},
@@ -171,13 +171,13 @@ func (WatchedInstance) sealed()         {}
 func instanceTrack() trackKind {
 	state := oneOf[string](vocabulary{what: "a condition", words: []string{"master", "not_fault"}})
 	return watching(InstanceState, "another instance of this director is MASTER, or is not in FAULT", []key[WatchedInstance]{
-		field[WatchedInstance, string]{
+		&field[WatchedInstance, string]{
 			name: "instance", kind: nodeName, in: func(w *WatchedInstance) *string { return &w.Instance },
 			required: "the name of another instance",
 			doc:      "the name of another instance",
 			reload:   Live,
 		},
-		field[WatchedInstance, bool]{
+		&field[WatchedInstance, bool]{
 			name: "must_be", in: func(w *WatchedInstance) *bool { return &w.Master },
 			kind: scalar(state.text, *state.schema, func(v value) bool { return state.read(v) == "master" }), def: true,
 			unset: "`master`", doc: "`master`: it is MASTER. `not_fault`: it is not in FAULT", reload: Live,

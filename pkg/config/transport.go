@@ -87,7 +87,7 @@ func (c *Config) resolvePeers(i Instance, director string) []netip.Addr {
 
 func transportFields() []key[instance] {
 	return []key[instance]{
-		field[instance, UnicastPeers]{
+		&field[instance, UnicastPeers]{
 			name: "unicast_peers", kind: unicastPeers(), in: func(i *instance) *UnicastPeers { return &i.Transport.Peers },
 			doc: "sends adverts to each of these addresses instead of the multicast group, and obeys those of no other address. " +
 				"`true`: the other directors; a list may contain the director itself, which is left out. All directors of an " +
@@ -95,7 +95,7 @@ func transportFields() []key[instance] {
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("unicast_peer").write("`unicast_peers: [10.77.0.3]`, or `unicast_peers: true`")},
 		},
-		field[instance, netip.Addr]{
+		&field[instance, netip.Addr]{
 			name: "unicast_source", kind: addressOf(noMachine+loopback, value.directorAddress), in: func(i *instance) *netip.Addr { return &i.Transport.UnicastSource },
 			unset: "the director's address",
 			doc: "the source address of unicast adverts, which is the address that the peers name. While this director does not " +
@@ -103,7 +103,7 @@ func transportFields() []key[instance] {
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("unicast_src_ip")},
 		},
-		field[instance, uint8]{
+		&field[instance, uint8]{
 			name: "unicast_min_ttl", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.Transport.UnicastMinTTL },
 			unset: "`255`",
 			doc: "the least TTL (IPv6: hop limit) of a received unicast advert. Adverts are sent with 255, and each router on the " +
@@ -111,13 +111,13 @@ func transportFields() []key[instance] {
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("min_ttl")},
 		},
-		field[instance, netip.Addr]{
+		&field[instance, netip.Addr]{
 			name: "multicast_group", kind: multicastGroup(), in: func(i *instance) *netip.Addr { return &i.Transport.MulticastGroup },
 			unset: "`224.0.0.18`, IPv6 `ff02::12`", doc: "the multicast group of the adverts",
 			perNode: mustAgree, reload: Live,
 			words: []word{keepalived("mcast_dst_ip", "vrrp_mcast_group4", "vrrp_mcast_group6")},
 		},
-		field[instance, netip.Addr]{
+		&field[instance, netip.Addr]{
 			name: "multicast_source", kind: addressOf(noMachine+loopback, value.directorAddress), in: func(i *instance) *netip.Addr { return &i.Transport.MulticastSource },
 			unset:   "the director's address",
 			doc:     "the source address of multicast adverts. While this director does not have it, the instance is in FAULT",

@@ -66,7 +66,7 @@ func tunnelSection() *sectionOf[Tunnel] {
 		rules: checkTunnel,
 	}
 	s.fields = []key[Tunnel]{
-		field[Tunnel, string]{
+		&field[Tunnel, string]{
 			name: "type", kind: zeroWord(IPIP, "ipip", vocabulary{
 				what: "a type of tunnel", words: []string{"ipip", GRE, GUE},
 				synonyms: map[string]string{"ip": "ipip", "fou": GUE},
@@ -75,11 +75,11 @@ func tunnelSection() *sectionOf[Tunnel] {
 			doc:      "`ipip` IP in IP, `gre` GRE, `gue` GUE, which is UDP",
 			reload:   Live,
 		},
-		field[Tunnel, uint16]{
+		&field[Tunnel, uint16]{
 			name: "port", kind: portNumber, in: func(t *Tunnel) *uint16 { return &t.Port }, unset: "required for `gue`",
 			doc: "of `gue`: the UDP port on which the real server receives it", reload: Live,
 		},
-		field[Tunnel, string]{
+		&field[Tunnel, string]{
 			name: "checksum", kind: zeroWord(NoChecksum, "none", vocabulary{
 				what: "a checksum", words: []string{"none", FullChecksum, RemoteChecksum},
 			}), in: func(t *Tunnel) *string { return &t.Checksum }, unset: "`none`",
@@ -122,7 +122,7 @@ func checkTunnel(t *Tunnel, o object) {
 }
 
 func tunnelField(s *sectionOf[Tunnel]) key[realServer] {
-	return field[realServer, Tunnel]{
+	return &field[realServer, Tunnel]{
 		name: "tunnel", in: func(rs *realServer) *Tunnel { return &rs.Tunnel },
 		kind: kind[Tunnel]{
 			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
@@ -143,7 +143,7 @@ func tunnelField(s *sectionOf[Tunnel]) key[realServer] {
 
 // forwardOfServerField declares the forwarding method of one real server.
 func forwardOfServerField() key[realServer] {
-	return field[realServer, Forward]{
+	return &field[realServer, Forward]{
 		name: "forward", kind: oneOf[Forward](forwards), in: func(rs *realServer) *Forward { return &rs.Forward },
 		defOf: func(rs *realServer) Forward { return rs.of.Forward }, unset: "the virtual server's",
 		doc:    "as in the virtual server; the real servers of one may have several methods",

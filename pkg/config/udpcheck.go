@@ -30,7 +30,7 @@ func udpKind() checkKind {
 	)
 	return kindOf[UDPCheck]{
 		name: UDP, doc: "no ICMP error comes back, and an answer if `answer` is `required`",
-		fields: append(fields, field[UDPCheck, bool]{
+		fields: append(fields, &field[UDPCheck, bool]{
 			name: "answer", in: func(c *UDPCheck) *bool { return &c.Silent },
 			kind:  wordFor("a demand", "optional", "required"),
 			defOf: func(c *UDPCheck) bool { return c.Answer.Any() },

@@ -60,26 +60,26 @@ func VirtualMAC(family kernel.Family, vrid uint8) kernel.MAC {
 
 func virtualLinkFields() []key[instance] {
 	return []key[instance]{
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "virtual_mac", kind: flag(false), in: func(i *instance) *bool { return &i.Virtual.MAC },
 			doc: "whether the virtual addresses have the virtual router's MAC address, `00:00:5e:00:01:ID` or with IPv6 `00:00:5e:00:02:ID`, " +
 				"so that it stays the same at a takeover; they are on a macvlan on `interface` ([operations.md](operations.md#virtual-mac-address))",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("use_vmac").write("`virtual_mac: true`")},
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "ipvlan", kind: flag(false), in: func(i *instance) *bool { return &i.Virtual.IPvlan },
 			doc:     "whether the virtual addresses are on an ipvlan on `interface`, which has the same MAC address; not together with `virtual_mac`",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("use_ipvlan").write("`ipvlan: true`")},
 		},
-		field[instance, string]{
+		&field[instance, string]{
 			name: "virtual_interface", in: func(i *instance) *string { return &i.Virtual.Name },
 			kind:  texts("text", Schema{Pattern: `^[!-.0-9;-?A-~]{1,15}$`}, value.device),
 			unset: "`vrrp.ID`, with IPv6 `vrrp6.ID`", doc: "the name of the macvlan or ipvlan, which the director adds and removes; no other interface may have it",
 			perNode: perNode, reload: Live,
 		},
-		field[instance, bool]{
+		&field[instance, bool]{
 			name: "transmit_from_base", kind: flag(false), in: func(i *instance) *bool { return &i.Virtual.FromBase },
 			doc: "whether adverts have the MAC address of `interface` although there is a `virtual_mac`, as they always have with `unicast_peers`: " +
 				"for a switch or a hypervisor that moves the address only because of ARP",

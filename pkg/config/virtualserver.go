@@ -74,7 +74,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 
 // checksField declares the checks of a virtual server or of a real server.
 func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S) *[]placed[Check]) key[S] {
-	return field[S, []placed[Check]]{
+	return &field[S, []placed[Check]]{
 		name: "checks", in: in,
 		kind:  mappingsOf(&checks.section, 0, func(v value) []placed[Check] { return readChecks(v, checks) }),
 		unset: unset, doc: doc,
@@ -98,7 +98,7 @@ func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S)
 
 // checksNeeded declares how many of the checks must pass.
 func checksNeeded[S any](in func(*S) *int) key[S] {
-	return field[S, int]{
+	return &field[S, int]{
 		name: "checks_needed", kind: wholeNumber[int](1, 100), in: in, unset: "all",
 		doc: "how many of the `checks` of the same mapping must pass; 1 is any of them", reload: Live,
 	}
@@ -113,13 +113,13 @@ func (o object) checkNeeded(needed, checks int) {
 
 func serviceFields() []key[virtualServer] {
 	return []key[virtualServer]{
-		field[virtualServer, string]{
+		&field[virtualServer, string]{
 			name: "name", kind: nodeName, in: func(s *virtualServer) *string { return &s.Name },
 			required: "a name for status and commands",
 			doc:      "for status and commands; unique",
 			reload:   Live,
 		},
-		field[virtualServer, netip.Addr]{
+		&field[virtualServer, netip.Addr]{
 			name: "address", kind: addressOf(noMachine+loopback, value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
 			required: "the address that clients connect to",
 			doc:      "the address that clients connect to; a warning if the file has instances and none of them has it",
@@ -129,12 +129,12 @@ func serviceFields() []key[virtualServer] {
 		addressesField(),
 		portField(),
 		portsField(),
-		field[virtualServer, string]{
+		&field[virtualServer, string]{
 			name: "protocol", kind: oneOf[string](protocols), in: func(s *virtualServer) *string { return &s.Protocol }, def: "tcp",
 			doc:    "what clients speak",
 			reload: Another,
 		},
-		field[virtualServer, string]{
+		&field[virtualServer, string]{
 			name: "scheduler", kind: oneOf[string](schedulers), in: func(s *virtualServer) *string { return &s.Scheduler },
 			required: enumerate(schedulers.words, "or"),
 			doc: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by weight, and " +
@@ -143,13 +143,13 @@ func serviceFields() []key[virtualServer] {
 			words:  []word{keepalived("lb_algo", "lvs_sched")},
 		},
 		schedulerFlagsField(),
-		field[virtualServer, bool]{
+		&field[virtualServer, bool]{
 			name: "one_packet", kind: flag(false), in: func(s *virtualServer) *bool { return &s.OnePacket },
 			doc:    "of `protocol: udp`: each packet is scheduled by itself, and the answers of `nat` are not translated",
 			reload: Live,
 			words:  []word{keepalived("ops").write("`one_packet: true`")},
 		},
-		field[virtualServer, Forward]{
+		&field[virtualServer, Forward]{
 			name: "forward", kind: oneOf[Forward](forwards), in: func(s *virtualServer) *Forward { return &s.Forward },
 			required: enumerate(forwards.words, "or"),
 			doc:      "`dr` direct routing, `nat` rewriting of addresses, `tun` IP in IP",
@@ -157,7 +157,7 @@ func serviceFields() []key[virtualServer] {
 			words:    []word{keepalived("lb_kind", "lvs_method")},
 		},
 		snatClientsField(),
-		field[virtualServer, bool]{
+		&field[virtualServer, bool]{
 			name: "initial_state", kind: initialState(), in: func(s *virtualServer) *bool { return &s.InitialUp },
 			doc: "`down`: a real server gets connections after its first good checks; `up`: at once, as in keepalived",
 			// It matters only until the first result.
