@@ -361,6 +361,14 @@ func (k *fakeKernel) Read(context.Context) ([]lvs.Service, error) {
 	return slices.Clone(k.services), k.fail["read"]
 }
 
+func (k *fakeKernel) ReadServices(ctx context.Context) ([]lvs.Service, error) {
+	services, err := k.Read(ctx)
+	for i := range services {
+		services[i].Servers = nil
+	}
+	return services, err
+}
+
 func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) {
 	k.mu.Lock()
 	stuck := k.stuck

@@ -41,6 +41,14 @@ func (f *fakeTable) Read(context.Context) ([]lvs.Service, error) {
 	return f.services, nil
 }
 
+func (f *fakeTable) ReadServices(context.Context) ([]lvs.Service, error) {
+	services := slices.Clone(f.table())
+	for i := range services {
+		services[i].Servers = nil
+	}
+	return services, nil
+}
+
 func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) ([]lvs.Op, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -85,8 +85,15 @@ func become(t *testing.T, table *Table, want []lvs.Service) {
 	if err != nil || len(done) != len(ops) {
 		t.Fatalf("Apply = %d of %d, %v", len(done), len(ops), err)
 	}
-	if left := lvs.Diff(want, read(t, table), all); len(left) != 0 {
+	got := read(t, table)
+	if left := lvs.Diff(want, got, all); len(left) != 0 {
 		t.Fatalf("after Apply there is still to do: %v", left)
+	}
+	for i := range got {
+		got[i].Servers = nil
+	}
+	if listed, err := table.ReadServices(within(t, 2*time.Minute)); err != nil || !lvs.Equal(listed, got) {
+		t.Fatalf("ReadServices = %v, %v, want %v", listed, err, got)
 	}
 	seen, err := Snapshot()
 	if err != nil {

@@ -84,14 +84,20 @@ func (t *Table) keep(err error) error {
 
 // Read returns every virtual server of the table with its real servers and their counters, ours or not, in the order of
 // lvs.Sorted. A read that was interrupted by a change of the table is tried again, up to five times.
-func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
+func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) { return t.tries(ctx, t.read) }
+
+// ReadServices is Read without the real servers. It takes one request, and Read one more for each virtual server.
+func (t *Table) ReadServices(ctx context.Context) ([]lvs.Service, error) { return t.tries(ctx, t.list) }
+
+// tries reads the table until that is not interrupted.
+func (t *Table) tries(ctx context.Context, read func(context.Context) ([]lvs.Service, error)) ([]lvs.Service, error) {
 	var services []lvs.Service
 	var err error
 	for try := 0; try == 0 || try < 5 && errors.Is(err, errInterrupted); try++ {
 		if err = t.open(ctx); err != nil {
 			break
 		}
-		services, err = t.read(ctx)
+		services, err = read(ctx)
 		if err == unix.ENOENT { // not from IPVS: the module was unloaded meanwhile, and may have been loaded again
 			if err = t.present(ctx); errors.Is(err, errReloaded) {
 				err = errInterrupted
@@ -108,13 +114,18 @@ func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
 	return lvs.Sorted(services), nil
 }
 
-func (t *Table) read(ctx context.Context) ([]lvs.Service, error) {
+func (t *Table) list(ctx context.Context) ([]lvs.Service, error) {
 	var services []lvs.Service
 	err := t.conn.ask(ctx, t.dump(cmdGetService), func(body []byte) error {
 		service, err := decodeService(body)
 		services = append(services, service)
 		return err
 	})
+	return services, err
+}
+
+func (t *Table) read(ctx context.Context) ([]lvs.Service, error) {
+	services, err := t.list(ctx)
 	if err != nil {
 		return nil, err
 	}
