@@ -25,7 +25,7 @@ type check struct {
 	warned  *warning // nil: none since the check could be made
 	kept    *kept    // its connection; nil: none yet
 
-	// Beside each other: there are thousands of checks, and each must fit into 512 bytes.
+	// Beside each other: there are thousands of checks, and each must fit into 448 bytes.
 	retired  bool // no subject uses it; it stays while its probe runs, so that no second one starts
 	queued   bool
 	owed     bool // its time has come; if its probe runs, the next one starts when that one ends

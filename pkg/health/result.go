@@ -70,9 +70,9 @@ const (
 // Result is the outcome of one check.
 type Result struct {
 	Code  Code
-	Class Class
 	Cause string        // a sentence with the check's name first: "mysql: dial 10.77.0.12:3306: connection refused"
 	Took  time.Duration // from the start of the check to its answer; 0 if it was not made
+	Class Class
 	// Weighted: the check says which weight the server is to have, Weight. Only of a Good result.
 	Weighted bool
 	Weight   uint16

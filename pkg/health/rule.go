@@ -20,7 +20,7 @@ func (s State) Rule() string {
 	case !s.up && s.early:
 		return fmt.Sprintf("down: %s (fall), which were checked at once, because the server had ended the kept connection; comes back after %s (rise, and for at least a second), of which it has %d",
 			times(s.fall, "failure", "failures"), times(s.needed(), "success", "successes"), s.passes)
-	case !s.up && s.cause.Code == Shutdown:
+	case !s.up && s.cause == Shutdown:
 		return fmt.Sprintf("down: the server reported that it shuts down, which counts at once; comes back after %s (rise), of which it has %d", times(s.needed(), "success", "successes"), s.passes)
 	case !s.up:
 		return fmt.Sprintf("down: %s (fall); comes back after %s (rise), of which it has %d", times(s.fall, "failure", "failures"), times(s.needed(), "success", "successes"), s.passes)

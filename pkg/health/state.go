@@ -8,23 +8,23 @@ import (
 // State is the state of one check. It is immutable: Step returns the next one. The zero value has a rise and fall of 1
 // and no result.
 type State struct {
-	rise, fall int
+	rise, fall    int
+	passes, fails int // in a row, counted only while they could change the state; Unknown touches neither
+
+	last     Result // the latest result, which came at lastAt
+	lastAt   time.Time
+	lastGood time.Time
+	since    time.Time // of known, up and full
+	cause    Code      // while down: that of the latest Bad result
 
 	known, up, full bool
-	early           bool      // down by early checks; see StepEarly
-	settle          uint8     // while down after early checks: how many successes bring it back, if that is more than rise; else 0
-	since           time.Time // of known, up and full
-
-	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
-	unrouted      int  // NoNetwork results in a row, at most fall
-	first         bool // down by the first result
-	served        bool // in the table at the director's start; see Served
-	lastGood      time.Time
-	last          Result // the latest result, which came at lastAt
-	lastAt        time.Time
-	cause         Result // while down: the latest Bad result
-	weighted      bool   // the latest Good result gave weight
-	weight        uint16
+	early           bool   // down by early checks; see StepEarly
+	first           bool   // down by the first result
+	served          bool   // in the table at the director's start; see Served
+	weighted        bool   // the latest Good result gave weight
+	settle          uint8  // while down after early checks: how many successes bring it back, if that is more than rise; else 0
+	weight          uint16 // see weighted
+	unrouted        int32  // NoNetwork results in a row, at most fall
 }
 
 // New returns the state of a check without any result. Rise and fall are the numbers of consecutive results that bring
@@ -41,7 +41,7 @@ func Resume(rise, fall int, from State) State {
 	s.rise, s.fall = max(rise, 1), max(fall, 1)
 	s.passes, s.fails, s.first, s.unrouted, s.early, s.settle = 0, 0, false, 0, false, 0
 	if from.withoutNetwork() {
-		s.unrouted = s.fall
+		s.unrouted = int32(s.fall)
 	}
 	return s
 }
@@ -91,7 +91,7 @@ func (s State) Step(at time.Time, r Result) (next State, changed bool) {
 	s.last, s.lastAt = r, at
 	switch r.Code {
 	case NoNetwork:
-		s.unrouted = min(s.unrouted+1, s.fall)
+		s.unrouted = min(s.unrouted+1, int32(s.fall))
 	case Local, Secret: // no evidence about the network
 	default:
 		s.unrouted = 0
@@ -135,7 +135,7 @@ func (s State) pass(full bool) State {
 
 func (s State) fail(r Result) State {
 	s.passes = 0
-	s.cause = r
+	s.cause = r.Code
 	s.fails = min(s.fails+1, s.fall)
 	s.first = !s.known && !s.served
 	if s.first || s.fails >= s.fall || r.Code == Shutdown {
@@ -148,7 +148,7 @@ func (s State) fail(r Result) State {
 func (s State) Doubtful() bool { return s.known && s.up && s.fails > 0 }
 
 // withoutNetwork reports whether the director had no way to the server in fall results in a row.
-func (s State) withoutNetwork() bool { return s.unrouted > 0 && s.unrouted >= s.fall }
+func (s State) withoutNetwork() bool { return s.unrouted > 0 && int(s.unrouted) >= s.fall }
 
 // verdict renders the state of this check alone.
 func (s State) verdict() Verdict {
@@ -160,7 +160,7 @@ func (s State) verdict() Verdict {
 		v.Weight = 0
 	}
 	if s.known && !s.up && (s.last.Class == Good || s.last.Class == Full) {
-		v.Code = s.cause.Code // a server that is down is never "ok"
+		v.Code = s.cause // a server that is down is never "ok"
 	}
 	return v
 }
