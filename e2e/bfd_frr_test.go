@@ -18,8 +18,9 @@ func bfddPeers(peers ...string) string {
 	return b.String()
 }
 
-// TestBFDWithFRR: sessions with FRR's bfdd, over IPv4, IPv6 and between link-local addresses, come up in both directions; a director that loses its session goes to FAULT
-// within the detection time and returns with it; bfdd sees that a director stops.
+// TestBFDWithFRR: sessions with FRR's bfdd, over IPv4, IPv6 and between link-local addresses, come up in both directions; a
+// director that loses its session goes to FAULT within the detection time and returns with it; bfdd sees that a director
+// stops.
 //
 // Proves docs/operations.md: "An instance that names one in its `tracks` is in FAULT while the session is down, so that
 // another director serves while the router or the path to it has failed"

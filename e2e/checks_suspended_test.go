@@ -14,7 +14,8 @@ import (
 // them. The BACKUP says that nobody looks, keeps its table, and checks within an interval of its election. One that would preempt checks
 // first: no client notices, and if it reaches no server it stays BACKUP.
 //
-// Proves docs/virtual-servers.md: "With `ha_suspend: true` a director checks the real servers of the virtual server only while it is MASTER"
+// Proves docs/virtual-servers.md: "With `ha_suspend: true` a director checks the real servers of the virtual server only
+// while it is MASTER"
 // Proves docs/virtual-servers.md: "A director that would preempt the MASTER checks first"
 func TestChecksOfTheMasterOnly(t *testing.T) {
 	lab.Need(t, lab.IPVS)

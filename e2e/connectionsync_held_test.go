@@ -52,7 +52,8 @@ func heldOnOneLAN(t *testing.T, forward string, preempt bool) heldPair {
 // them idle since before that boot, with each forwarding method; also a planned handover, during which connections are in use and
 // others are opened.
 //
-// Proves docs/failover.md: "Held connections survive the loss of the MASTER's cable and the death of its director with `dr`, `nat` and `tun`."
+// Proves docs/failover.md: "Held connections survive the loss of the MASTER's cable and the death of its director with `dr`,
+// `nat` and `tun`."
 // Proves docs/failover.md: "With a planned handover those survive, too, that are in use while the VIPs move."
 func TestHeldConnections(t *testing.T) {
 	lab.Need(t, lab.IPVS)

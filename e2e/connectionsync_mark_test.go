@@ -13,7 +13,8 @@ import (
 // TestQuietMarked: quiet connections of a virtual server by firewall mark are counted, sent again to a standby that was booted
 // after they were opened, with the mark. They survive the death of the MASTER.
 //
-// Proves docs/failover.md: "A connection of a virtual server [by firewall mark](virtual-servers.md#firewall-marks) is found by its real server"
+// Proves docs/failover.md: "A connection of a virtual server [by firewall mark](virtual-servers.md#firewall-marks) is found
+// by its real server"
 func TestQuietMarked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	const count = 10 // one message of them is captured whole

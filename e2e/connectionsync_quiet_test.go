@@ -92,7 +92,8 @@ func payloads(packets []capture.Packet) (all [][]byte) {
 // TestSyncSilent: a standby that hears nothing of the MASTER's connections says so, and that they have another id; also that
 // it lacks them, when it hears of them and none arrives.
 //
-// Proves docs/failover.md: "A director that is BACKUP and receives nothing reports `sync_silent`, one that lacks connections `sync_lacking`."
+// Proves docs/failover.md: "A director that is BACKUP and receives nothing reports `sync_silent`, one that lacks connections
+// `sync_lacking`."
 func TestSyncSilent(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "300ms", more: "connection_sync: {}"})

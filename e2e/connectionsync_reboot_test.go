@@ -89,7 +89,8 @@ func templates(n *node) (count int) {
 // TestPersistence: clients whose connections have ended come back after a failover to a director that was booted later, and get
 // the servers that they had.
 //
-// Proves docs/failover.md: "a client that comes back after a failover gets the server that it had, also from a director that was booted after its last connection ended."
+// Proves docs/failover.md: "a client that comes back after a failover gets the server that it had, also from a director that
+// was booted after its last connection ended."
 func TestPersistence(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	const clients = 12

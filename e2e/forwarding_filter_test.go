@@ -101,7 +101,8 @@ func TestPacketFilterOfNFTables(t *testing.T) {
 
 // TestPacketFilterUnderTheUnit: the shipped units let the daemons start the tools that read the rules.
 //
-// Proves docs/operations.md: "They start `iptables-save` and `nft` for that, and only if the kernel has rules. The shipped units allow that."
+// Proves docs/operations.md: "They start `iptables-save` and `nft` for that, and only if the kernel has rules. The shipped
+// units allow that."
 func TestPacketFilterUnderTheUnit(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Long(t)

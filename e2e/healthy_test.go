@@ -58,9 +58,10 @@ virtual_servers:
       - {name: lvs-backup, address: 10.77.0.3}
 `
 
-// TestHealthyOnOneMachine: on two machines that are director and real server each, and whose kernel has no nf_tables for IPv4 and
-// IPv6, the directors warn that some connections fail, which a client confirms, and no daemon reports another problem, whichever machine holds
-// the VIP. Other scenarios look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a peer.
+// TestHealthyOnOneMachine: on two machines that are director and real server each, and whose kernel has no nf_tables for
+// IPv4 and IPv6, the directors warn that some connections fail, which a client confirms, and no daemon reports another
+// problem, whichever machine holds the VIP. Other scenarios look at the other worlds: DR (startAll), NAT, TUN, MySQL checks,
+// keepalived as a peer.
 //
 // Proves docs/operations.md: "Without a problem it prints `OK` and exits with 0, on every node of a healthy cluster."
 // Proves docs/virtual-servers.md: "Without nf_tables for both families some connections fail, and the status warns"

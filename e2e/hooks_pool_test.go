@@ -17,8 +17,8 @@ echo "$LVS_TYPE $LVS_NAME $LVS_EVENT $LVS_PREVIOUS_STATE $LVS_STATE $LVS_ADDRESS
 [ ! -e "$dir/broken" ]
 `
 
-// TestPoolHooks: the hooks of real servers and of the quorum run once for each change, with what they are about; the table follows the checks as
-// without them, and a hook that fails is a warning.
+// TestPoolHooks: the hooks of real servers and of the quorum run once for each change, with what they are about; the table
+// follows the checks as without them, and a hook that fails is a warning.
 //
 // Proves docs/hooks.md: "the last ones that run are those of the last state"
 // Proves docs/hooks.md: "After a start, `quorum_up` runs when the quorum is first met"

@@ -16,7 +16,8 @@ import (
 )
 
 // TestImport: the pair of seed 001 runs with keepalived and its two files, and then with the cluster file that lvsctl import
-// makes of them: the tables of both directors, the addresses of both, the adverts and who is MASTER after a stop are the same. A stop itself differs: ours hands over first.
+// makes of them: the tables of both directors, the addresses of both, the adverts and who is MASTER after a stop are the
+// same. A stop itself differs: ours hands over first.
 //
 // Proves docs/migration.md: "The files of all directors become one cluster file"
 func TestImport(t *testing.T) {

@@ -49,7 +49,8 @@ func holdsAll(vips []string, holder *lab.Host, others ...*lab.Host) error {
 	return nil
 }
 
-// TestInteropThree: one lvs-director between two keepalived 2.2.7, with 30 VIPs and without preemption. Whichever holds the VIPs, the next one takes all of them when it stops, and keeps them when it returns.
+// TestInteropThree: one lvs-director between two keepalived 2.2.7, with 30 VIPs and without preemption. Whichever holds the
+// VIPs, the next one takes all of them when it stops, and keeps them when it returns.
 //
 // Proves docs/operations.md: "The tests run a director with keepalived 2.2.7: three routers with 30 addresses and
 // `nopreempt`,"

@@ -71,8 +71,8 @@ func TestMigration(t *testing.T) {
 	m.awaitHolder(m.master, soon)
 }
 
-// TestMigrationInPlace: on a single director, a keepalived that was told to leave the VIP and the table is replaced by ours, and this one by
-// keepalived.
+// TestMigrationInPlace: on a single director, a keepalived that was told to leave the VIP and the table is replaced by ours,
+// and this one by keepalived.
 //
 // Proves docs/migration.md: "leaves the VIP and the table when it stops, and the director adopts both"
 func TestMigrationInPlace(t *testing.T) {

@@ -104,7 +104,8 @@ func sorted(text string) string {
 // TestMaglev: when a real server dies with scheduler mh, clients of the others stay where they are, and its own return to it
 // afterwards.
 //
-// Proves docs/virtual-servers.md: "With `mh` it keeps one with weight 0: the kernel then moves only its own clients, and back when it returns"
+// Proves docs/virtual-servers.md: "With `mh` it keeps one with weight 0: the kernel then moves only its own clients, and
+// back when it returns"
 func TestMaglev(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

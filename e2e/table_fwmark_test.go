@@ -26,8 +26,9 @@ var fwmarkCommands = []string{
 	"-A -f 6 -s wlc", "-a -f 6 -r 10.77.0.11:8080 -m",
 }
 
-// TestFirewallMark: a client keeps its real server over all ports to which rules give the mark; a port without the mark is not
-// served. The table is what ipvsadm makes of the same settings, and is found after a kill -9. A mark that no rule sets is CRITICAL, and one that a rule may set a warning.
+// TestFirewallMark: a client keeps its real server over all ports to which rules give the mark; a port without the mark is
+// not served. The table is what ipvsadm makes of the same settings, and is found after a kill -9. A mark that no rule sets
+// is CRITICAL, and one that a rule may set a warning.
 //
 // Proves docs/virtual-servers.md: "if none does, `status --check` is CRITICAL with `mark_not_set`"
 // Proves docs/virtual-servers.md: "All packets with the mark are one virtual server, whatever their addresses, ports and protocols"

@@ -34,12 +34,13 @@ var servers6Commands = []string{
 	"-A -t 10.77.0.104:3306 -s rr", "-a -t 10.77.0.104:3306 -r [fd00:77::11]:3306 -i -w 3",
 }
 
-// TestIPv6Servers: clients of IPv6 are served by every forwarding method, by IPv4 tunnels, and those of IPv4 by IPv6 tunnels; the
-// packets go in both directions as the method says, with the VIPs and tunnels of the agents. The table is what ipvsadm makes of the same settings, and is found after a
-// kill -9.
+// TestIPv6Servers: clients of IPv6 are served by every forwarding method, by IPv4 tunnels, and those of IPv4 by IPv6
+// tunnels; the packets go in both directions as the method says, with the VIPs and tunnels of the agents. The table is what
+// ipvsadm makes of the same settings, and is found after a kill -9.
 //
 // Proves docs/virtual-servers.md: "Addresses of virtual servers and real servers are of either family"
-// Proves docs/agent.md: "An interface answers neighbour solicitations for its own addresses only, so IPv6 needs nothing that keeps the VIP quiet"
+// Proves docs/agent.md: "An interface answers neighbour solicitations for its own addresses only, so IPv6 needs nothing that
+// keeps the VIP quiet"
 func TestIPv6Servers(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables) // see TestRedirects
 	lab.Long(t)
@@ -97,8 +98,8 @@ func TestIPv6Servers(t *testing.T) {
 	c.repairs6()
 }
 
-// serve6 starts the agents of the real servers, one of which has no IPv6 on lo, and prepares what they do not: the device for tunnels in IPv6, and a
-// client whose answers from NAT pass the director.
+// serve6 starts the agents of the real servers, one of which has no IPv6 on lo, and prepares what they do not: the device
+// for tunnels in IPv6, and a client whose answers from NAT pass the director.
 func (c *cluster) serve6() {
 	c.t.Helper()
 	for _, module := range []string{"ip6_tunnel", "sit"} {
@@ -120,7 +121,8 @@ func (c *cluster) serve6() {
 	}
 }
 
-// repairs6: a VIP that is deleted on the real server is back, and after the stop of the agent the VIPs are gone and the sysctl is as it was.
+// repairs6: a VIP that is deleted on the real server is back, and after the stop of the agent the VIPs are gone and the
+// sysctl is as it was.
 func (c *cluster) repairs6() {
 	c.t.Helper()
 	for _, one := range []struct {

@@ -51,7 +51,8 @@ func manyPortsCommands() (all []string) {
 // a kill -9. Clients are answered at all of them, the ones of every port stay on a server, and packets of a call go to one server
 // from whichever address of the netmask they come. A real server is checked once, however many services it has.
 //
-// Proves docs/virtual-servers.md: "Each address with each port is a service of its own in the kernel's table, and each real server is checked once for all of them."
+// Proves docs/virtual-servers.md: "Each address with each port is a service of its own in the kernel's table, and each real
+// server is checked once for all of them."
 func TestManyPorts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

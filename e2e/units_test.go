@@ -18,9 +18,9 @@ const (
 	directorUnit = "lvs-director.service"
 	agentUnit    = "lvs-realserver.service"
 
-	// directorExposure and agentExposure are the highest exposure levels that `systemd-analyze security` may report, in tenths. The remaining
-	// exposure is required: root, the host's network, its sysctls, five capabilities, packet sockets, real-time
-	// scheduling by a drop-in.
+	// directorExposure and agentExposure are the highest exposure levels that `systemd-analyze security` may report, in
+	// tenths. The remaining exposure is required: root, the host's network, its sysctls, five capabilities, packet sockets,
+	// real-time scheduling by a drop-in.
 	directorExposure = 31
 	agentExposure    = 27
 )

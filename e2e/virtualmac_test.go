@@ -181,7 +181,8 @@ func (p *virtualPair) quiet(n *node, iface string) {
 // adverts and announcements come from it, and the switch learns it at the holder. As BACKUP a director does not accept what is
 // sent to it. Directors are stopped, killed and started again.
 //
-// Proves docs/operations.md: "clients' entry for the VIP stays the same at a takeover, and the MASTER's adverts and announcements make the switch send"
+// Proves docs/operations.md: "clients' entry for the VIP stays the same at a takeover, and the MASTER's adverts and
+// announcements make the switch send"
 func TestVirtualMAC(t *testing.T) {
 	lab.Need(t)
 	long := lab.HasLongForm(t)
@@ -279,7 +280,8 @@ func withVMAC(conf string) string {
 // as long as it is there. The interface is restored when another process changes or removes it or the one below it. A
 // killed director's interface has no VIP when the lease has ended, and costs the clients nothing; `cleanup` removes it.
 //
-// Proves docs/operations.md: "An interface of this name that another program has added is left alone: the instance is in FAULT until it is gone."
+// Proves docs/operations.md: "An interface of this name that another program has added is left alone: the instance is in
+// FAULT until it is gone."
 func TestVirtualMACStays(t *testing.T) {
 	lab.Need(t)
 	lab.Long(t)

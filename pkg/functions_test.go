@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // maxLines is the length of a function, in lines, from which it should be split. Tests may be longer.
@@ -39,7 +40,8 @@ func TestFunctionsAreShort(t *testing.T) {
 	})
 }
 
-// maxFileLines is the length of a file, in lines, from which it should be split: it contains more than one noun. It applies to tests as well.
+// maxFileLines is the length of a file, in lines, from which it should be split: it contains more than one noun. It applies
+// to tests as well.
 const maxFileLines = 500
 
 func TestFilesAreShort(t *testing.T) {
@@ -47,6 +49,25 @@ func TestFilesAreShort(t *testing.T) {
 		data, err := os.ReadFile(path)
 		if lines := bytes.Count(data, []byte("\n")); lines > maxFileLines {
 			t.Errorf("%s has %d lines, at most %d are allowed: split it by noun", path, lines, maxFileLines)
+		}
+		return err
+	})
+}
+
+// maxCommentWidth is the width of a line that is a comment, in columns with tabs of 4, from which it should be wrapped.
+const maxCommentWidth = 140
+
+func TestCommentsFit(t *testing.T) {
+	forGoFiles(t, func(path string) error {
+		data, err := os.ReadFile(path)
+		for n, line := range strings.Split(string(data), "\n") {
+			comment := strings.TrimLeft(line, "\t")
+			if !strings.HasPrefix(comment, "// ") {
+				continue
+			}
+			if width := 4*(len(line)-len(comment)) + utf8.RuneCountInString(comment); width > maxCommentWidth {
+				t.Errorf("%s:%d: a comment of %d columns, at most %d are allowed: wrap it at about 125", path, n+1, width, maxCommentWidth)
+			}
 		}
 		return err
 	})

@@ -69,8 +69,8 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// TestIPv6: a VIP of IPv6 needs no sysctls, so it is added although those of ARP cannot be set; it is reported on a network card, and on lo with
-// more than itself.
+// TestIPv6: a VIP of IPv6 needs no sysctls, so it is added although those of ARP cannot be set; it is reported on a network
+// card, and on lo with more than itself.
 func TestIPv6(t *testing.T) {
 	six := netip.MustParsePrefix("fd00::100/128")
 	cfg := cluster(config.DR, config.DR)

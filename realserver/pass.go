@@ -245,8 +245,8 @@ func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	return gateways
 }
 
-// cannotAnswer returns why answers of a virtual server cannot leave this node, or "". The address that the directors check is of the other family
-// than the VIP, so nothing else tells whether this node has a network of the VIP's family.
+// cannotAnswer returns why answers of a virtual server cannot leave this node, or "". The address that the directors check
+// is of the other family than the VIP, so nothing else tells whether this node has a network of the VIP's family.
 func (a *Agent) cannotAnswer(m Membership, have Found) string {
 	family := kernel.FamilyOf(m.VIP.Addr())
 	if !m.mixed() || !a.noRoute[m.VIP.Addr()] || slices.ContainsFunc(have.Addresses, func(b addr.Address) bool {

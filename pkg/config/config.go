@@ -124,7 +124,8 @@ type VirtualServer struct {
 	Quorum, Hysteresis int `json:",omitzero"`
 	// SlowStart is the time in which a real server that returns gets its weight by steps, a second to an hour; 0: at once.
 	SlowStart time.Duration `json:",omitzero"`
-	// PrimariesNeeded and StaysOnStandby, fail_back: false, are meaningless without a server with the role Standby; PanicThreshold: in percent, 0: none.
+	// PrimariesNeeded and StaysOnStandby, fail_back: false, are meaningless without a server with the role Standby;
+	// PanicThreshold: in percent, 0: none.
 	PrimariesNeeded Share `json:",omitzero"`
 	StaysOnStandby  bool  `json:",omitzero"`
 	PanicThreshold  int   `json:",omitzero"`

@@ -9,7 +9,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/hook"
 )
 
-// Hook is what runs when an instance, a sync group, a real server or a virtual server changes: exactly one of Argv, Webhook and MailTo is set.
+// Hook is what runs when an instance, a sync group, a real server or a virtual server changes: exactly one of Argv, Webhook
+// and MailTo is set.
 type Hook struct {
 	On        hook.Moments
 	Argv      Argv   // a program, an absolute path, and its arguments

@@ -83,8 +83,9 @@ func (k *killing) end(ctx context.Context, found []sockdiag.Connection, list fun
 	return ended, nil
 }
 
-// chosen returns the processes of connections that are found, and the clients of those that cannot be told from others: the server lists the
-// client by its name, or it has another connection from the same address and port. all are the connections to the port.
+// chosen returns the processes of connections that are found, and the clients of those that cannot be told from others: the
+// server lists the client by its name, or it has another connection from the same address and port. all are the connections
+// to the port.
 func chosen(processes []process, found, all []sockdiag.Connection) (ids []uint64, names []string) {
 	ports, remotes, total := map[uint16]bool{}, map[netip.AddrPort]bool{}, map[netip.AddrPort]int{}
 	for _, c := range found {

@@ -30,8 +30,8 @@ type featureCache struct {
 	failed bool
 }
 
-// get returns the features that were found last without a failure, and looks for them again if that is long ago. A request beside one that is
-// already looking gets those of before; nil if there are none yet.
+// get returns the features that were found last without a failure, and looks for them again if that is long ago. A request
+// beside one that is already looking gets those of before; nil if there are none yet.
 func (c *featureCache) get(k Kernel, now time.Time) *status.Kernel {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -69,8 +69,8 @@ func TestPoolHooks(t *testing.T) {
 	})
 }
 
-// TestPoolHooksOfAReload: hooks that a reload adds run for what comes after it. At a start server_down runs for a real server that is down, and
-// a kill does not let quorum_up be forgotten.
+// TestPoolHooksOfAReload: hooks that a reload adds run for what comes after it. At a start server_down runs for a real
+// server that is down, and a kill does not let quorum_up be forgotten.
 func TestPoolHooksOfAReload(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(weighing(1, 1))
@@ -98,8 +98,8 @@ func TestPoolHooksOfAReload(t *testing.T) {
 	})
 }
 
-// TestQuorumLostAtAStart: quorum_down runs when the first checks after a start say that the quorum is lost, since it may have been met before the
-// last stop; not while a check that has not decided may still meet it.
+// TestQuorumLostAtAStart: quorum_down runs when the first checks after a start say that the quorum is lost, since it may
+// have been met before the last stop; not while a check that has not decided may still meet it.
 func TestQuorumLostAtAStart(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.refuses(one, true)
@@ -214,8 +214,8 @@ func TestTellingManyPools(t *testing.T) {
 	}
 }
 
-// TestMemoryOfManyPools: what the notifier keeps of real servers, all of whose hooks wait, is less than half of what the memory limit has for
-// them.
+// TestMemoryOfManyPools: what the notifier keeps of real servers, all of whose hooks wait, is less than half of what the
+// memory limit has for them.
 func TestMemoryOfManyPools(t *testing.T) {
 	up, down := poolTables(hook.ServerDown)
 	cfg := sized(1000, 10, true).plan.Config
@@ -249,8 +249,8 @@ func TestMemoryOfManyPools(t *testing.T) {
 	runtime.KeepAlive(cfg)
 }
 
-// BenchmarkTellPools is what hooks of 1 000 virtual servers with 10 real servers each cost in a turn without a change ("none": a file without
-// such hooks), and in one that follows another file.
+// BenchmarkTellPools is what hooks of 1 000 virtual servers with 10 real servers each cost in a turn without a change
+// ("none": a file without such hooks), and in one that follows another file.
 func BenchmarkTellPools(b *testing.B) {
 	tell := new(tally)
 	for name, on := range map[string]hook.Moment{"none": hook.Any, "turn": hook.ServerDown, "reload": hook.ServerDown} {

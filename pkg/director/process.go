@@ -31,9 +31,10 @@ func process() *status.Process {
 }
 
 const (
-	// memoryBase, memoryPerCheck and memoryPerHooked, which is for each virtual server and real server with hooks, in bytes, give the soft memory limit above which the runtime collects garbage more
-	// often: without a limit, a thousand checks that time out together leave 10 MB of garbage. The live heap is less
-	// than half of the limit, so that the process never spends all its time collecting.
+	// memoryBase, memoryPerCheck and memoryPerHooked, which is for each virtual server and real server with hooks, in bytes,
+	// give the soft memory limit above which the runtime collects garbage more often: without a limit, a thousand checks
+	// that time out together leave 10 MB of garbage. The live heap is less than half of the limit, so that the process never
+	// spends all its time collecting.
 	memoryBase      = 17 << 20
 	memoryPerCheck  = 4 << 10
 	memoryPerHooked = 2 << 10

@@ -15,11 +15,11 @@ const (
 	cold       = "it has not yet learned the connections of the MASTER"
 )
 
-// readiness decides whether the instances may preempt: once every check has run and the table is complete, and while
-// a real server in the table takes new connections. A director that reaches no real server, perhaps because its own
-// network is not up, or whose servers are drained, would take the VIP from a working director and refuse the clients. If there is no MASTER, a director takes over
-// regardless. After a start they wait for the connections of the MASTER, too, which would break. readiness reads no clock; the
-// zero value is past its first checks, and warm.
+// readiness decides whether the instances may preempt: once every check has run and the table is complete, and while a real
+// server in the table takes new connections. A director that reaches no real server, perhaps because its own network is not
+// up, or whose servers are drained, would take the VIP from a working director and refuse the clients. If there is no
+// MASTER, a director takes over regardless. After a start they wait for the connections of the MASTER, too, which would
+// break. readiness reads no clock; the zero value is past its first checks, and warm.
 type readiness struct {
 	checking bool          // the first checks are not done,
 	until    time.Time     // and are waited for until this time

@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// foldAbove is how many virtual servers whose hooks fail alike are problems of their own: the quorum_down of one, which withdraws a route, must be
-// seen although that of another has failed before.
+// foldAbove is how many virtual servers whose hooks fail alike are problems of their own: the quorum_down of one, which
+// withdraws a route, must be seen although that of another has failed before.
 const foldAbove = 10
 
 type failureOf struct {
@@ -66,9 +66,10 @@ func (n *Notifier) Acknowledge() {
 	n.o.Changed()
 }
 
-// Failures returns the hooks whose last run failed, and those that could not be run now, in no order. Those that could not be run for one cause
-// are one Failure, and so are those of real servers that run one program, ask one host and port, or send a mail to one first address, and likewise
-// those of more than foldAbove virtual servers: thousands may fail at once. It holds the lock, for which elections wait, only to copy.
+// Failures returns the hooks whose last run failed, and those that could not be run now, in no order. Those that could not
+// be run for one cause are one Failure, and so are those of real servers that run one program, ask one host and port, or
+// send a mail to one first address, and likewise those of more than foldAbove virtual servers: thousands may fail at once.
+// It holds the lock, for which elections wait, only to copy.
 func (n *Notifier) Failures() []Failure {
 	var all []owner
 	n.mu.Lock()

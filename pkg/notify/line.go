@@ -52,8 +52,8 @@ func (n *Notifier) remove(id ID, l *line) {
 	}
 }
 
-// drop ends what a virtual server or a real server that a reload removes waits for: another reload may put it back, in another state. It needs
-// the lock.
+// drop ends what a virtual server or a real server that a reload removes waits for: another reload may put it back, in
+// another state. It needs the lock.
 func (l *line) drop() {
 	l.order.Renew()
 	if l.going != nil {
@@ -126,8 +126,8 @@ func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
 	}
 }
 
-// await waits for another try of a hook of an instance or a group, and reports whether that is worth it: not if a later state has come, even
-// meanwhile.
+// await waits for another try of a hook of an instance or a group, and reports whether that is worth it: not if a later
+// state has come, even meanwhile.
 func (n *Notifier) await(ctx context.Context, l *line, j Job) bool {
 	var wake <-chan struct{}
 	if j.Change.Moment.IsState() { // pre_stop, which runs beside the line's own goroutine, must not take what wakes that

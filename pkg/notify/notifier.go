@@ -52,8 +52,8 @@ type Result struct {
 // Failure is a hook whose last run failed, or that cannot be run.
 type Failure struct {
 	Subject string // "instance mysql"; of several, "real server mysql/mysql1 and 3 others"
-	// Name is "mysql"; of hooks that could not be run that of the first subject, and of failed hooks of real servers, or of more than ten virtual
-	// servers, "real servers" or "virtual servers": it does not depend on which of them have failed.
+	// Name is "mysql"; of hooks that could not be run that of the first subject, and of failed hooks of real servers, or of
+	// more than ten virtual servers, "real servers" or "virtual servers": it does not depend on which of them have failed.
 	Name string
 	Hook config.Hook
 	Text string // why; of several, of the first

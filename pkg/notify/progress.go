@@ -90,8 +90,8 @@ func (n *Notifier) pause(q *queue, id ID, l *line, delay time.Duration) {
 	p.timer = timer
 }
 
-// resume ends the wait of a line for another try if a reload has changed or removed the hook or the subject, or a later state has come: what
-// follows must not wait for that time. It needs the lock.
+// resume ends the wait of a line for another try if a reload has changed or removed the hook or the subject, or a later
+// state has come: what follows must not wait for that time. It needs the lock.
 func (n *Notifier) resume(q *queue, id ID, l *line) {
 	p := l.going
 	if p == nil || p.timer == nil {

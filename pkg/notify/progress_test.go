@@ -17,8 +17,8 @@ func patient(program string) config.Hook {
 	return h
 }
 
-// TestNothingWaitsForAPointlessTry: a hook that has failed and waits for another try delays neither the hooks of a later state, nor those that a
-// reload has put in its place, nor those of a subject that was removed and is there again.
+// TestNothingWaitsForAPointlessTry: a hook that has failed and waits for another try delays neither the hooks of a later
+// state, nor those that a reload has put in its place, nor those of a subject that was removed and is there again.
 func TestNothingWaitsForAPointlessTry(t *testing.T) {
 	old, fresh := patient("/old"), hookFor("/new", everyServer...)
 	oftener, never := old, old

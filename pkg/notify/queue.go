@@ -15,8 +15,8 @@ const (
 	poolHooksAlike = 6
 )
 
-// queue is the lines of virtual servers, or of real servers, that wait until their next hook may run. What waits is an ID in a list: thousands
-// may wait at once. The Notifier's mutex guards it.
+// queue is the lines of virtual servers, or of real servers, that wait until their next hook may run. What waits is an ID in
+// a list: thousands may wait at once. The Notifier's mutex guards it.
 type queue struct {
 	running int
 	added   uint64           // in all
@@ -125,8 +125,8 @@ func (n *Notifier) requeue(q *queue) {
 	n.dispatch(q)
 }
 
-// due returns the hook of a line that runs next, and is false if there is none: then the line is idle. A change of which no hook has begun is
-// left out if it is late, and gets the hooks that the subject has by now. It needs the lock.
+// due returns the hook of a line that runs next, and is false if there is none: then the line is idle. A change of which no
+// hook has begun is left out if it is late, and gets the hooks that the subject has by now. It needs the lock.
 func (n *Notifier) due(id ID, l *line) (config.Hook, bool) {
 	for {
 		if l.going == nil {

@@ -45,8 +45,9 @@ func tellAll(n *Notifier, ids []ID, from, to string) {
 	}
 }
 
-// TestManyPools: of the hooks of real servers only a few run at the same time, those of instances and virtual servers wait for none of them,
-// and a hook does not begin for a state that has passed while it waited, nor for the return to the state that hooks ran for last.
+// TestManyPools: of the hooks of real servers only a few run at the same time, those of instances and virtual servers wait
+// for none of them, and a hook does not begin for a state that has passed while it waited, nor for the return to the state
+// that hooks ran for last.
 func TestManyPools(t *testing.T) {
 	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
 		r.set(func() { r.takes = time.Second })
@@ -100,8 +101,8 @@ func TestHangingPools(t *testing.T) {
 	})
 }
 
-// TestPoolsInTheirOrder: however many programs differ, only so many hooks run at the same time, and the next one is that which has waited for the
-// longest time.
+// TestPoolsInTheirOrder: however many programs differ, only so many hooks run at the same time, and the next one is that
+// which has waited for the longest time.
 func TestPoolsInTheirOrder(t *testing.T) {
 	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
 		r.set(func() { r.takes = time.Second })

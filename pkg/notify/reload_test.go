@@ -68,8 +68,8 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
-// TestHooksChangeMeanwhile: of a change whose first hook runs while a file is read, the hooks of that file run, each once; one that it removes
-// does not run.
+// TestHooksChangeMeanwhile: of a change whose first hook runs while a file is read, the hooks of that file run, each once;
+// one that it removes does not run.
 func TestHooksChangeMeanwhile(t *testing.T) {
 	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
 		one, two, three := hookFor("/1", everyServer...), hookFor("/2", everyServer...), hookFor("/3", everyServer...)
@@ -140,8 +140,8 @@ func TestAnotherKind(t *testing.T) {
 	})
 }
 
-// TestManyFailures: hooks of real servers with one program that fails are one failure, whose name does not depend on which of them failed first, and
-// which ends with the last of them.
+// TestManyFailures: hooks of real servers with one program that fails are one failure, whose name does not depend on which
+// of them failed first, and which ends with the last of them.
 func TestManyFailures(t *testing.T) {
 	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
 		h := hookFor("/x", everyServer...)

@@ -14,8 +14,8 @@ type Need struct {
 	Remedy        string
 }
 
-// Needs returns what the virtual servers of a file need of the kernel, each feature once for each of them. Schedulers and persistence engines are
-// not among them: the kernel is asked for those, and loads them.
+// Needs returns what the virtual servers of a file need of the kernel, each feature once for each of them. Schedulers and
+// persistence engines are not among them: the kernel is asked for those, and loads them.
 func Needs(cfg *config.Config) []Need {
 	var all []Need
 	have := map[[2]string]bool{}

@@ -91,7 +91,8 @@ func (t Table) PoolState(s *PoolSubject) (state, reason string) {
 	return hook.Down, v.Reason
 }
 
-// QuorumDecided reports whether the quorum of a virtual server that is lost could not be met whatever the checks that have not decided yet say.
+// QuorumDecided reports whether the quorum of a virtual server that is lost could not be met whatever the checks that have
+// not decided yet say.
 func (t Table) QuorumDecided(s *PoolSubject) bool {
 	return t.Memories[s.key].Decided(*s.Pool, t.Condition)
 }

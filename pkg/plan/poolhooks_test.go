@@ -13,7 +13,8 @@ func hookOn(program string, on ...hook.Moment) config.Hook {
 	return config.Hook{On: hook.Of(on...), Argv: config.ArgvOf(program)}
 }
 
-// TestPoolSubjects: a subject has its own hooks, then those of its virtual server, then those of the file, and only those that may run for it.
+// TestPoolSubjects: a subject has its own hooks, then those of its virtual server, then those of the file, and only those
+// that may run for it.
 func TestPoolSubjects(t *testing.T) {
 	cfg := vipFile()
 	cfg.Hooks = []config.Hook{hookOn("/all", hook.Any, hook.ServerDown), hookOn("/master", hook.Master)}

@@ -92,7 +92,8 @@ func TestUDP(t *testing.T) {
 	}
 }
 
-// TestCancelled: what a check was doing when it is cancelled is no evidence. Its socket's deadline is set by another goroutine, at any moment.
+// TestCancelled: what a check was doing when it is cancelled is no evidence. Its socket's deadline is set by another
+// goroutine, at any moment.
 func TestCancelled(t *testing.T) {
 	silent := replier(t, func([]byte) []byte { return nil })
 	for _, kind := range []config.CheckKind{

@@ -77,7 +77,8 @@ type fault struct {
 	sentence string
 }
 
-// clientTLS returns the settings of one handshake, which sets asked if the server asks for a certificate. Without Verify the certificate is not judged, except for its end.
+// clientTLS returns the settings of one handshake, which sets asked if the server asks for a certificate. Without Verify the
+// certificate is not judged, except for its end.
 func clientTLS(t *Target, o config.TLSOptions, name string) (c *tls.Config, asked *atomic.Bool, failed *fault) {
 	c, asked = &tls.Config{
 		ServerName:         name,

@@ -55,8 +55,8 @@ func (t *Table) settleDoubt(have []lvs.Service) {
 	}
 }
 
-// sameTable reports whether b needs no change to become a, as far as a cheap read shows. Equal alone is cheaper, but sees a different order, which the
-// kernel has after each change.
+// sameTable reports whether b needs no change to become a, as far as a cheap read shows. Equal alone is cheaper, but sees a
+// different order, which the kernel has after each change.
 func sameTable(a, b []lvs.Service) bool {
 	a, b = lvs.Shown(a), lvs.Shown(b)
 	return lvs.Equal(a, b) || len(lvs.Diff(a, b, func(lvs.Key) bool { return true })) == 0

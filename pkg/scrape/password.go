@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// wrongPause is the minimum time between two wrong passwords of a client that are compared. A comparison takes up to a quarter of a second of CPU,
-// so guessing would cost more than anything else that a director does.
+// wrongPause is the minimum time between two wrong passwords of a client that are compared. A comparison takes up to a
+// quarter of a second of CPU, so guessing would cost more than anything else that a director does.
 const wrongPause = time.Second
 
 // answer is what a check of a password says.

@@ -213,8 +213,8 @@ type RealServer struct {
 	Up bool `json:"-"`
 }
 
-// Traffic is what the kernel has counted since an entry was added to the IPVS table, or since `lvsctl zero`, as of TrafficReadAt. With forward: dr
-// and tun the answers do not pass through the director, and what is out is 0.
+// Traffic is what the kernel has counted since an entry was added to the IPVS table, or since `lvsctl zero`, as of
+// TrafficReadAt. With forward: dr and tun the answers do not pass through the director, and what is out is 0.
 type Traffic struct {
 	Connections uint64 `json:"connections"`
 	PacketsIn   uint64 `json:"packets_in"`

@@ -33,8 +33,8 @@ func (h *host) opensAll(from, to int) {
 	})
 }
 
-// TestGiveWay: what no look at the connections of five seconds ago has seen is sent at once when an instance gives way, and what comes meanwhile a moment
-// later; the rest is not, and nothing of another instance.
+// TestGiveWay: what no look at the connections of five seconds ago has seen is sent at once when an instance gives way, and
+// what comes meanwhile a moment later; the rest is not, and nothing of another instance.
 func TestGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Buffer

@@ -19,8 +19,8 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Every calls f at each interval (see heartbeat.Ticker), which is at most heartbeat.Every, with a heartbeat before it, until ctx ends. It is the Run of
-// a loop that looks at something of which there are no events. It returns nil.
+// Every calls f at each interval (see heartbeat.Ticker), which is at most heartbeat.Every, with a heartbeat before it, until
+// ctx ends. It is the Run of a loop that looks at something of which there are no events. It returns nil.
 func Every(ctx context.Context, interval time.Duration, f func()) error {
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()

@@ -61,8 +61,8 @@ func TestClaimsReadEverySecond(t *testing.T) {
 	}
 }
 
-// TestClaimsProperties: whatever the others do, there is at most one answer in defendEvery less defendEarly, and at most defendTimes without a
-// silence of claimGap.
+// TestClaimsProperties: whatever the others do, there is at most one answer in defendEvery less defendEarly, and at most
+// defendTimes without a silence of claimGap.
 func TestClaimsProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var c Claims

@@ -2,11 +2,11 @@ package vrrp
 
 import "strconv"
 
-// Gate says why this director must not become MASTER, even if there is none: something that it needs for that is
-// missing, or not known yet. One that is MASTER stays MASTER. While the gate is shut the election goes on: if the
-// master-down timer has expired when the gate opens, or expires within an advert interval, the director waits for one more advert,
-// and then takes over: it may have been cut off, and the MASTER's next advert is on its way. An empty Reason opens the gate, which is the initial
-// condition of a machine. The sender must limit how long something may be unknown.
+// Gate says why this director must not become MASTER, even if there is none: something that it needs for that is missing, or
+// not known yet. One that is MASTER stays MASTER. While the gate is shut the election goes on: if the master-down timer has
+// expired when the gate opens, or expires within an advert interval, the director waits for one more advert, and then takes
+// over: it may have been cut off, and the MASTER's next advert is on its way. An empty Reason opens the gate, which is the
+// initial condition of a machine. The sender must limit how long something may be unknown.
 type Gate struct{ Reason string }
 
 func (Gate) event() {}

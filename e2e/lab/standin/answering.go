@@ -12,9 +12,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
-// Start starts a TCP server on the host that stands in for a real one. It sends its name in a line when a client
-// connects, and again whenever it receives data. The address is "IP:port", ":3306" for all addresses of IPv4, or "[::]:3306" for all. Start returns
-// when the server is listening. The server is a separate process, so that it can be killed and paused.
+// Start starts a TCP server on the host that stands in for a real one. It sends its name in a line when a client connects,
+// and again whenever it receives data. The address is "IP:port", ":3306" for all addresses of IPv4, or "[::]:3306" for all.
+// Start returns when the server is listening. The server is a separate process, so that it can be killed and paused.
 func Start(h *lab.Host, address, name string) *lab.Daemon {
 	h.T().Helper()
 	if strings.HasPrefix(address, ":") {

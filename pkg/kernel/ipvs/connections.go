@@ -28,11 +28,12 @@ const (
 	byMark = "IP"   // the protocol in the template of a firewall mark
 )
 
-// Connections calls each for every open connection, an established one of TCP or SCTP, or one of UDP, and for the persistence of
-// every client (lvs.Connection.Template) but that of a firewall mark. Entries may be missing or appear twice while others come and go. In kernels before 6.16 the time grows with the square of the
-// number of entries, because they count from the beginning for each page (ip_vs_conn_seq_start): read it seldom. Where a page
-// takes long, it sleeps three times as long after each, so that it takes a quarter of a CPU: a daemon of high priority that read all
-// at once would keep the kernel's threads from handling packets on a machine with one CPU. It ends with ctx, at the next page.
+// Connections calls each for every open connection, an established one of TCP or SCTP, or one of UDP, and for the
+// persistence of every client (lvs.Connection.Template) but that of a firewall mark. Entries may be missing or appear twice
+// while others come and go. In kernels before 6.16 the time grows with the square of the number of entries, because they
+// count from the beginning for each page (ip_vs_conn_seq_start): read it seldom. Where a page takes long, it sleeps three
+// times as long after each, so that it takes a quarter of a CPU: a daemon of high priority that read all at once would keep
+// the kernel's threads from handling packets on a machine with one CPU. It ends with ctx, at the next page.
 //
 // Errors: ErrNoIPVS, that of ctx, and those of reading.
 func Connections(ctx context.Context, each func(lvs.Connection)) error {

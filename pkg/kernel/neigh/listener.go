@@ -122,8 +122,9 @@ func (l *Listener) own() (mac, error) {
 	return mac(link.Addr[:macSize]), nil
 }
 
-// Claims sets the addresses to watch, of which it ignores those of another family, and returns the claims of other
-// machines to them since the last call, each once. It does not block. Claims to an address that was not watched before this call are not reported.
+// Claims sets the addresses to watch, of which it ignores those of another family, and returns the claims of other machines
+// to them since the last call, each once. It does not block. Claims to an address that was not watched before this call are
+// not reported.
 func (l *Listener) Claims(watched []netip.Addr) ([]kernel.Claim, error) {
 	watched = slices.DeleteFunc(slices.Clone(watched), func(a netip.Addr) bool { return kernel.FamilyOf(a) != l.family })
 	own, err := l.own()

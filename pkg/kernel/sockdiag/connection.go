@@ -35,9 +35,9 @@ type Connection struct {
 	id            [idSize]byte // struct inet_diag_sockid; its cookie is that of this socket only
 }
 
-// Connections returns the TCP connections whose local end is an address and port; port 0: every port; an unspecified address:
-// every address of both families. Also those that one of both sides has closed already are among them, but not those in TIME_WAIT. The kernel needs the module tcp_diag, which
-// it loads itself.
+// Connections returns the TCP connections whose local end is an address and port; port 0: every port; an unspecified
+// address: every address of both families. Also those that one of both sides has closed already are among them, but not
+// those in TIME_WAIT. The kernel needs the module tcp_diag, which it loads itself.
 func Connections(local netip.AddrPort) ([]Connection, error) {
 	s, err := open()
 	if err != nil {

@@ -48,7 +48,8 @@ type Address struct {
 	TTL       uint8
 }
 
-// Socket sends to and receives from one group, on one interface: nothing else that is sent to its port. Close may be called at any time, the other methods from one goroutine.
+// Socket sends to and receives from one group, on one interface: nothing else that is sent to its port. Close may be called
+// at any time, the other methods from one goroutine.
 type Socket struct {
 	in, out *net.UDPConn
 	raw     syscall.RawConn

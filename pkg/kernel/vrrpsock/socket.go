@@ -142,9 +142,10 @@ func (s *Socket) Close() error {
 }
 
 // Send sends one advert with a TTL of 255. source must be an address of this host of the socket's family and must not be a
-// VIP; destination is a multicast group or another router. The packet leaves by the socket's interface, whatever the
-// routes are; if none of them leads by that interface, destination is taken for a neighbour. Send waits at most 100 ms for room in the socket's buffer. Success means that the
-// kernel accepted the advert: one that the device queue drops (no carrier) is lost without an error.
+// VIP; destination is a multicast group or another router. The packet leaves by the socket's interface, whatever the routes
+// are; if none of them leads by that interface, destination is taken for a neighbour. Send waits at most 100 ms for room in
+// the socket's buffer. Success means that the kernel accepted the advert: one that the device queue drops (no carrier) is
+// lost without an error.
 //
 // Errors: ErrNoSource, ErrNoDestination, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed, os.ErrDeadlineExceeded, and other
 // errors of sendmsg(2) (ENOBUFS).
