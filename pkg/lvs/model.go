@@ -3,10 +3,11 @@ package lvs
 import "slices"
 
 // Apply is a model of the kernel's table: it returns have after ops. An operation that the kernel would refuse (adding
-// an existing entry, changing a missing one) changes nothing. Neither argument is modified.
+// an existing entry, changing a missing one) changes nothing. Neither argument is modified. The result shares the pools that
+// no operation is about with have.
 func Apply(have []Service, ops []Op) []Service {
-	table := clone(have)
-	at := make(map[Key]int, len(table)) // the index of each service; a new table may have thousands of ops
+	table, own := slices.Clone(have), map[int]bool{} // own: whose pool is not that of have any more
+	at := make(map[Key]int, len(table))              // the index of each service; a new table may have thousands of ops
 	for i, service := range slices.Backward(table) {
 		at[service.Key] = i // the first one, if there are duplicates
 	}
@@ -26,6 +27,9 @@ func Apply(have []Service, ops []Op) []Service {
 			deleted[i] = true
 			delete(at, op.Service.Key)
 		default:
+			if !own[i] {
+				table[i].Servers, own[i] = slices.Clone(table[i].Servers), true
+			}
 			table[i].Servers = applyServer(table[i].Servers, op)
 		}
 	}
