@@ -53,7 +53,8 @@ type Instance struct {
 	Strict             bool      `json:",omitzero"` // only what is in the RFCs is allowed
 	NoAccept           bool      `json:",omitzero"` // accept_mode: false; see Accepts
 	Variants           Variants
-	Priority           uint8 // 1-255; 255 is the address owner
+	Priority           uint8    // 1-255; 255 is the address owner
+	PriorityAt         Position `json:"-"`
 	Preempt            bool
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool

@@ -29,6 +29,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			words:    instanceWords(),
 		},
 		rules: func(i *instance, o object) {
+			i.locatePriority(o)
 			i.resolveLease(o)
 			i.checkVirtualLink(o)
 			i.checkPreemption(o)

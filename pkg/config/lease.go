@@ -84,6 +84,15 @@ func (i *instance) resolveLease(o object) {
 	}
 }
 
+// locatePriority notes where the priority is written, or would be.
+func (i *instance) locatePriority(o object) {
+	i.PriorityAt = o.locate("priority").position()
+	for name, own := range i.PerNode {
+		own.PriorityAt = o.setting(name, "priority").position()
+		i.PerNode[name] = own
+	}
+}
+
 // checkPreemption rejects preempt: false on an address owner and warns about an unused delay.
 func (i *instance) checkPreemption(o object) {
 	reported := map[*yaml.Node]bool{}

@@ -259,7 +259,7 @@ directors:
   - {name: lvs-master, address: 10.77.0.2}
   - {name: lvs-backup, address: 10.77.0.3}
 vrrp_instances:
-  - {name: mysql, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100/32]}
+  - {name: mysql, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100/32], per_node: {lvs-master: {priority: 150}}}
 `
 
 func TestCheck(t *testing.T) {

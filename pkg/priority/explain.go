@@ -172,15 +172,10 @@ func (g group) wrong(bad int) string {
 // notes are what the table means for the operator.
 func (w world) notes() []string {
 	var all []string
-	standings := w.standings(w.inOrder())
-	for n := range w.routers {
-		for o := range n {
-			if standings[n].priority == standings[o].priority {
-				all = append(all, fmt.Sprintf("%s and %s have the same priority: the one that is MASTER stays it; if both become MASTER at once, the higher address wins", w.routers[o].name, w.routers[n].name))
-			}
-		}
+	for _, e := range w.equals() {
+		all = append(all, w.routers[e.one].name+" and "+w.routers[e.other].name+" have the same priority: "+addressDecides)
 	}
-	if masters := w.masters(standings); len(masters) > 1 {
+	if masters := w.masters(w.standings(w.inOrder())); len(masters) > 1 {
 		all = append(all, "who is MASTER with everything in order depends on who was: it stays")
 	}
 	worst := w.inOrder()

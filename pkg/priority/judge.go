@@ -12,8 +12,8 @@ import (
 // mostStates limits how many states of the tracks of an instance are looked at.
 const mostStates = 1 << 12
 
-// Warnings returns what is wrong with the weights of the instances of a valid file: those that never move a virtual
-// address. A file with one director has no such problems.
+// Warnings returns what is wrong with the priorities, weights and tracks of the instances of a valid file: equal
+// priorities, weights that never move a virtual address, tracks that depend on it. A file with one director has no such problems.
 func Warnings(cfg *config.Config) config.Problems {
 	var all config.Problems
 	for _, i := range cfg.Instances {
@@ -28,7 +28,7 @@ func Warnings(cfg *config.Config) config.Problems {
 		}
 	}
 	var unique config.Problems // the tracks of a sync group are those of each of its instances
-	for _, p := range slices.Concat(all, circular(cfg), slowGates(cfg)) {
+	for _, p := range slices.Concat(all, undecided(cfg), circular(cfg), slowGates(cfg)) {
 		if !slices.Contains(unique, p) {
 			unique = append(unique, p)
 		}

@@ -64,20 +64,32 @@ var files = map[string]struct {
 	}},
 	"clamped": {pair("tracks: [{name: db, weight: 50}], per_node: {a: {priority: 254}, b: {priority: 230}}", track("db")), []string{
 		"the weight 50 of db never takes the virtual addresses from a: its priority is at least 254, and that of another director at most 254",
+		"a and b have the same priority, 254, with preempt: true: the one that is MASTER stays it; if both become MASTER at once, the higher address wins",
 	}},
-	"gate": {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master, timeout: 900ms}", 1)), nil},
+	"equal": {pair("tracks: [{name: db, weight: -20}]", track("db")), []string{
+		"a and b have the same priority, 100, with preempt: true: the one that is MASTER stays it; if both become MASTER at once, the higher address wins",
+	}},
+	"equal-with-weight": {pair("per_node: {a: {priority: 120}, b: {tracks: [{name: db, weight: 20}]}}", track("db")), []string{
+		"a and b have the same priority, 120, with preempt: true: the one that is MASTER stays it; if both become MASTER at once, the higher address wins",
+	}},
+	"equal-on-purpose": {pair("preempt: false", ""), nil},
+	"equal-preempt-on-one": {pair("preempt: false, per_node: {b: {preempt: true}}", ""), []string{
+		"a and b have the same priority, 100, with preempt: true: the one that is MASTER stays it; if both become MASTER at once, the higher address wins",
+	}},
+	"different-with-weight": {pair("per_node: {a: {priority: 90, tracks: [{name: db, weight: 20}]}}", track("db")), nil},
+	"gate":                  {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master, timeout: 900ms}", 1)), nil},
 	"slow-gate": {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master, interval: 2s}", 1)), []string{
 		"net finds a failure after up to 6s (fall × interval + timeout), and a director that is cut off takes over after 3s without adverts: it would be MASTER by then",
 	}},
 	"owner": {pair("tracks: [{name: db, weight: -50}], per_node: {a: {priority: 255}, b: {priority: 100}}", track("db")), nil},
 	"many":  {pair("tracks: [{name: a1, weight: -1}, {name: a2, weight: -2}, {name: a3, weight: -4}, {name: a4, weight: -8}], "+between, track("a1", "a2", "a3", "a4")), nil},
-	"own-vip": {pair("tracks: [db]", ownVIP), []string{
+	"own-vip": {pair("tracks: [db], "+between, ownVIP), []string{
 		"db asks the virtual address 10.77.0.100 of this instance: nobody answers there before a director is MASTER, and none becomes MASTER before somebody answers",
 	}},
-	"own-vip-gate": {pair("tracks: [db]", strings.Replace(ownVIP, "port: 80", "port: 80, timeout: 900ms, fall: 1, when: becoming_master", 1)), []string{
+	"own-vip-gate": {pair("tracks: [db], "+between, strings.Replace(ownVIP, "port: 80", "port: 80, timeout: 900ms, fall: 1, when: becoming_master", 1)), []string{
 		"db asks the virtual address 10.77.0.100 of this instance: nobody answers there before a director is MASTER, and none becomes MASTER before somebody answers",
 	}},
-	"own-vip-reverse": {pair("tracks: [{name: db, weight: 0, reverse: true}]", ownVIP), []string{
+	"own-vip-reverse": {pair("tracks: [{name: db, weight: 0, reverse: true}], "+between, ownVIP), []string{
 		"db asks the virtual address 10.77.0.100 of this instance: each director that becomes MASTER gives the virtual addresses up for that reason, and they move for ever",
 	}},
 	"own-vip-weight": {pair("tracks: [{name: db, weight: -20}], "+between, ownVIP), []string{
@@ -90,21 +102,23 @@ var files = map[string]struct {
 	"own-vip-on-one": {pair("per_node: {a: {priority: 150, tracks: [{name: db, weight: -60}]}, b: {priority: 100}}", ownVIP), []string{
 		"db asks the virtual address 10.77.0.100 of this instance: a MASTER that does not reach it on itself gives way to another director, and takes over again when that one answers, for ever",
 	}},
-	"own-route": {pair(ownRoute+", tracks: [gw]", gatewayTrack), []string{
+	"own-route": {pair(ownRoute+", tracks: [gw], "+between, gatewayTrack), []string{
 		"gw asks 198.51.100.1 by the route to 198.51.100.0/24 of this instance, which only the MASTER has: unless they have another one, no director becomes MASTER",
 	}},
-	"own-route-weight": {pair(ownRoute+", tracks: [{name: db, weight: 20}]", "tracks: [{name: db, type: tcp, address: 198.51.100.1, port: 80}]\n"), []string{
+	"own-route-weight": {pair(ownRoute+", tracks: [{name: db, weight: 20}], "+between, "tracks: [{name: db, type: tcp, address: 198.51.100.1, port: 80}]\n"), []string{
 		"db asks 198.51.100.1 by the route to 198.51.100.0/24 of this instance, which only the MASTER has: it says who is MASTER, not who should be",
 	}},
-	"own-route-reverse": {pair(ownRoute+", tracks: [{name: db, weight: 0, reverse: true}]", "tracks: [{name: db, type: tcp, address: 198.51.100.1, port: 80}]\n"), []string{
+	"own-route-reverse": {pair(ownRoute+", tracks: [{name: db, weight: 0, reverse: true}], "+between, "tracks: [{name: db, type: tcp, address: 198.51.100.1, port: 80}]\n"), []string{
 		"db asks 198.51.100.1 by the route to 198.51.100.0/24 of this instance, which only the MASTER has: each director that becomes MASTER gives the virtual addresses up for that reason, and they move for ever",
 	}},
-	"other-route": {pair(strings.Replace(ownRoute, "198.51.100.0/24", "default", 1)+", tracks: [gw]", gatewayTrack), nil},
+	"other-route": {pair(strings.Replace(ownRoute, "198.51.100.0/24", "default", 1)+", tracks: [gw], "+between, gatewayTrack), nil},
 	"alone":       {strings.Replace(pair("tracks: [{name: db, weight: -5}]", track("db")), ", {name: b, address: 10.77.0.3}", "", 1), nil},
-	"three":       {strings.Replace(pair("tracks: [{name: db, weight: -30}], per_node: {a: {priority: 120}, b: {priority: 100, preempt: false}}", track("db")), "10.77.0.3}", "10.77.0.3}, {name: c, address: 10.77.0.4}", 1), nil},
+	"three": {strings.Replace(pair("tracks: [{name: db, weight: -30}], per_node: {a: {priority: 120}, b: {priority: 100, preempt: false}}", track("db")), "10.77.0.3}", "10.77.0.3}, {name: c, address: 10.77.0.4}", 1), []string{
+		"b and c have the same priority, 100, with preempt: true: the one that is MASTER stays it; if both become MASTER at once, the higher address wins",
+	}},
 }
 
-// TestWarnings: weights that never move a virtual address are named, and no others.
+// TestWarnings: equal priorities and weights that never move a virtual address are named, and no others.
 func TestWarnings(t *testing.T) {
 	for name, c := range files {
 		cfg, problems := config.Parse("f", []byte(c.file))
@@ -114,7 +128,7 @@ func TestWarnings(t *testing.T) {
 		var got []string
 		for _, p := range priority.Warnings(cfg) {
 			got = append(got, p.Message)
-			if !p.Warning || p.Line != 4 || !strings.HasSuffix(p.Path, ".tracks") || p.Hint == "" {
+			if !p.Warning || p.Line != 4 || !strings.HasSuffix(p.Path, ".tracks") && !strings.HasSuffix(p.Path, ".priority") || p.Hint == "" {
 				t.Errorf("%s: %+v", name, p)
 			}
 		}
@@ -154,6 +168,34 @@ sync_groups:
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEqualInGroups: what package config says of equal priorities, in sync groups and of two address owners, is not said twice.
+func TestEqualInGroups(t *testing.T) {
+	const file = `version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}]
+vrrp_instances:
+  - {name: one, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100]}
+  - {name: two, interface: eth0, virtual_router_id: 52, virtual_addresses: [10.77.0.101]}
+  - {name: owned, interface: eth0, virtual_router_id: 53, virtual_addresses: [10.77.0.102], priority: 255}
+  - {name: alone, interface: eth0, virtual_router_id: 54, virtual_addresses: [10.77.0.103]}
+sync_groups:
+  - {name: site, instances: [one, two]}
+  - {name: single, instances: [alone]}
+`
+	cfg, problems := config.Parse("f", []byte(file))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	for _, said := range []string{"255 on both a and b", "one has the priority 100 on a and on b"} {
+		if !strings.Contains(problems.String(), said) {
+			t.Errorf("package config does not say %q: %s", said, problems)
+		}
+	}
+	got := priority.Warnings(cfg)
+	if len(got) != 1 || got[0].Line != 7 || got[0].Path != "vrrp_instances[3].priority" {
+		t.Error(got)
 	}
 }
 
@@ -223,7 +265,7 @@ func TestManyTracks(t *testing.T) {
 		names = append(names, fmt.Sprintf("t%d", i))
 		uses = append(uses, fmt.Sprintf("{name: t%d, weight: -%d}", i, i+1))
 	}
-	cfg, problems := config.Parse("f", []byte(pair("tracks: ["+strings.Join(uses, ", ")+"]", track(names...))))
+	cfg, problems := config.Parse("f", []byte(pair("preempt: false, tracks: ["+strings.Join(uses, ", ")+"]", track(names...))))
 	if cfg == nil {
 		t.Fatal(problems)
 	}

@@ -45,6 +45,7 @@ type router struct {
 	deaf       time.Duration // deaf_delay
 	groups     []group
 	tracksAt   config.Position
+	priorityAt config.Position
 }
 
 // world is one instance on all directors of a file.
@@ -71,7 +72,7 @@ func worldOf(cfg *config.Config, i config.Instance) world {
 			}
 			w.routers = append(w.routers, router{
 				name: d.Name, address: i.SourceOn(d), configured: own.Priority,
-				preempt: own.Preempt || own.Priority == Owner, deaf: own.DeafDelay, groups: groupsOf(cfg, own), tracksAt: own.TracksAt,
+				preempt: own.Preempt || own.Priority == Owner, deaf: own.DeafDelay, groups: groupsOf(cfg, own), tracksAt: own.TracksAt, priorityAt: own.PriorityAt,
 			})
 		}
 	}
