@@ -84,6 +84,19 @@ func serviceCases() []codesCase {
 				Mend:  func(n *node) { n.carrier(true) },
 			},
 		},
+		{ // a director that starts without a carrier does not also say that it hears nobody
+			File:     electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], dont_track_primary: true}\n",
+			Starting: true, On: "MASTER",
+			Case: problemtest.Case[*node]{
+				Code: problem.CarrierLost, Subject: "a", Fault: "dont_track_primary at the start", After: 2 * silentLink,
+				Break: func(n *node) {
+					n.carrier(false)
+					n.dumb(true)
+					n.begin(electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], dont_track_primary: true}\n")
+				},
+				Mend: func(n *node) { n.dumb(false); n.carrier(true) },
+			},
+		},
 		{Case: problemtest.Case[*node]{
 			Code: problem.StrayVIP, Subject: "eth0 " + vip + "/24",
 			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },

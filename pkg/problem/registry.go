@@ -266,7 +266,7 @@ func neighbourCodes() []Declaration {
 			Code: LinkSilent, Severity: Critical, Role: Director, Subject: "instance",
 			Means:       "no packet of another machine has been received on the interface since the start of the daemon or since its link came up: it has a carrier and delivers nothing",
 			Remedy:      "look at the switch port: a spanning tree that still learns (set portfast on the port), another VLAN, a bond without an active slave. arping -I INTERFACE ADDRESS, with the address of the gateway, shows when it works. If there really is no other machine in this network, nothing has to be done",
-			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
+			ExplainedBy: []Code{InstanceFault, CarrierLost, SocketUnavailable},
 		},
 		{
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",
