@@ -77,7 +77,7 @@ func TestBFDTakeOver(t *testing.T) {
 			c.awaitARPEntry(c.master)
 			c.awaitBFD(c.backup)
 		}
-		gap, announced := c.failMaster(f)
+		gap, announced := c.failMaster(f, func() { c.awaitBFD(c.backup) })
 		t.Logf("%s: announced after %s, gap %s", f.name, announced, gap)
 		if gap.Duration > 60*time.Millisecond {
 			t.Errorf("%s: the client got no answer for %s", f.name, gap)

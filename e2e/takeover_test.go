@@ -140,13 +140,17 @@ func (c *cluster) serve(p product, r timing) {
 
 // failMaster begins the fault right after an advert of lvs-master, the worst moment, and waits until the client is
 // answered through lvs-backup. announced is the time from the last advert of lvs-master until lvs-backup announced the
-// VIP.
-func (c *cluster) failMaster(f fault) (gap measure.Gap, announced time.Duration) {
+// VIP. ready, if any, is awaited when everything runs that measures: the start of a program may take the guest's only CPU for longer
+// than directors with BFD are patient.
+func (c *cluster) failMaster(f fault, ready ...func()) (gap measure.Gap, announced time.Duration) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
 	segment := c.segment()
-	segment.Wait("10.77.0.2 > 224.0.0.18", soon)
+	for _, wait := range ready {
+		wait()
+	}
+	segment.WaitNext("10.77.0.2 > 224.0.0.18", soon)
 	begun := time.Now()
 	f.begin(c.master)
 	segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)

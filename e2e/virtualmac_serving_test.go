@@ -27,7 +27,6 @@ func TestVirtualMACForwards(t *testing.T) {
 		c.edit("advert_interval: 1s", "advert_interval: 1s\n    "+strings.ReplaceAll(strings.TrimSuffix(virtualKeys, ", "), "true, ", "true\n    "))
 		c.answering()
 		c.startAll()
-		c.awaitBFD(c.backup)
 		client := tap(t, c.client, "eth0", "tcp port 3306 and tcp[tcpflags] & tcp-syn != 0")
 		measured := measure.Start(c.client, vipPort, measure.Options{Every: 100 * time.Millisecond})
 		both := func() {
@@ -36,6 +35,7 @@ func TestVirtualMACForwards(t *testing.T) {
 			measured.WaitAnswered("mysql2", soon)
 		}
 		both()
+		c.awaitBFD(c.backup)
 		c.master.daemon.Kill()
 		c.backup.daemon.WaitLog(`from=BACKUP to=MASTER reason=.*according to BFD`, soon)
 		c.awaitHolder(c.backup, soon)
@@ -61,7 +61,6 @@ func TestVirtualMACForwards(t *testing.T) {
 			n.start()
 		}
 		c.awaitBoth(c.master)
-		(&cluster{t: t}).awaitBFD(c.backup)
 		outside, inside := tap(t, c.client, "eth0", "tcp port 3306 and tcp[tcpflags] & tcp-syn != 0"), tap(t, c.servers[0].Host, "eth0", "tcp port 3307 and host 10.77.0.50 and tcp[tcpflags] & tcp-syn != 0")
 		measured := measure.Start(c.client, vipPort, measure.Options{Every: 100 * time.Millisecond})
 		both := func() {
@@ -71,6 +70,7 @@ func TestVirtualMACForwards(t *testing.T) {
 		}
 		both()
 		healthy(t, c.master, c.backup, c.servers[0], c.servers[1])
+		(&cluster{t: t}).awaitBFD(c.backup)
 		c.master.daemon.Kill()
 		c.awaitBoth(c.backup)
 		both()

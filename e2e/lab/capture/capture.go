@@ -79,6 +79,14 @@ func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
 	return packet
 }
 
+// WaitNext is Wait for a packet that tcpdump prints after the call.
+func (c *Capture) WaitNext(pattern string, timeout time.Duration) Packet {
+	c.h.T().Helper()
+	line := c.d.Mark().WaitLog(`^\d+\.\d+ .*`+pattern, timeout)
+	packet, _ := parsePacket(line)
+	return packet
+}
+
 // sync sends a marker frame out of the interface and waits until tcpdump has printed it. Then every earlier packet is
 // in the log.
 func (c *Capture) sync() {
