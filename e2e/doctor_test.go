@@ -9,11 +9,13 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// TestDoctor: the packet filter of a real server drops the packets of clients. `lvsctl doctor` there names that with its code
-// and the command that mends it, and so does a machine without a daemon from the bundle. The command is run as it is, and
-// nothing is found any more. The bundle of a director has its tables, and none of its secrets.
+// TestDoctor: the packet filter of a real server drops the packets of clients. `lvsctl doctor` there names that with its
+// code and the command that mends it, and so does a machine without a daemon from the bundle. The command is run as it is,
+// and nothing is found any more. Settings of a director with which clients fail are found, and --fix ends them. The bundle
+// of a director has its tables, and none of its secrets.
 //
 // Proves docs/operations.md: "`lvsctl doctor` says what is wrong on this machine, why it matters, and what mends it"
+// Proves docs/operations.md: "`lvsctl doctor --fix`, as root, makes the settings that end findings and that are safe"
 // Proves docs/operations.md: "It has no secrets: neither the cluster file nor any file that it names is in it"
 func TestDoctor(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -38,6 +40,9 @@ func TestDoctor(t *testing.T) {
 	c.mysql1.Run("iptables", "-A", "INPUT", "-s", "10.77.0.0/28", "-j", "ACCEPT") // the checks
 	c.awaitDoctor(c.mysql1, 0, "OK: 0 findings")
 
+	c.fixes(c.master, "net.ipv4.vs.drop_packet", "3", "clients_blocked")
+	c.fixes(c.master, "net.ipv4.conf.eth0.arp_ignore", "8", "vip_not_reached")
+
 	bundle = c.bundle(c.master)
 	content := c.master.Run("tar", "-xzOf", bundle)
 	for _, want := range []string{`"role": "director"`, "TCP  " + vipPort, "net.ipv4.vs.", `"kind":"instance_state"`, "inet 10.77.0.2/24", "# instance mysql"} {
@@ -50,6 +55,20 @@ func TestDoctor(t *testing.T) {
 	}
 	c.master.daemon.Kill()
 	c.awaitDoctor(c.master, 3, "UNKNOWN: ")
+}
+
+// fixes makes a setting with which clients fail; `lvsctl doctor` finds that, and with --fix ends it.
+func (c *cluster) fixes(n *node, key, value, code string) {
+	c.t.Helper()
+	n.Sysctl(key, value)
+	c.awaitDoctor(n, 2, "CRITICAL "+code+" ")
+	out, err := n.ctl("doctor", "--fix")
+	if want := "FIXED " + code + " (director " + n.Name + "): " + key + " was " + value + ", is "; err != nil || !strings.Contains(out, want) || !strings.Contains(out, "OK: 0 findings") {
+		c.t.Errorf("%v: want %q and no findings:\n%s", err, want, out)
+	}
+	if now := n.SysctlValue(key); now == value {
+		c.t.Errorf("%s is still %s", key, now)
+	}
 }
 
 // awaitDoctor waits until `lvsctl doctor` has an exit code and a text.

@@ -19,6 +19,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/bundle"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
@@ -28,6 +29,8 @@ type diagnosis struct {
 	ExitCode int       `json:"exit_code"`
 	Examined []string  `json:"examined"` // "director lvs-master"
 	Findings []finding `json:"findings"`
+	// Fixed are the settings of --fix; the findings are those after them.
+	Fixed []repair `json:"fixed,omitempty"`
 	// Unknown are daemons that could not be asked, and why.
 	Unknown []string `json:"unknown,omitempty"`
 }
@@ -41,23 +44,21 @@ type finding struct {
 }
 
 func diagnose(f *flags) *cobra.Command {
-	path := ""
+	path, fix := "", false
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "say what is wrong on this machine, why it matters, and what mends it; exit code 0 (nothing), 1 (warning), 2 (critical) or 3 (unknown)",
 		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d := diagnosis{Examined: []string{}, Findings: []finding{}}
-			if path == "" {
-				f.examineDaemons(cmd.Context(), &d)
-			} else if err := examineBundle(path, &d); err != nil {
-				return &daemon.UsageError{Err: fmt.Errorf("doctor: %s: %w", path, err)}
+			d, err := f.diagnosis(cmd.Context(), path, fix)
+			if err != nil {
+				return err
 			}
-			d.judge()
 			if f.output != "table" {
 				if err := writeValue(cmd.OutOrStdout(), f.output, d); err != nil {
 					return err
 				}
 			} else {
+				printRepairs(cmd.OutOrStdout(), d.Fixed)
 				d.print(cmd.OutOrStdout(), time.Now())
 			}
 			if d.ExitCode == 0 {
@@ -67,7 +68,37 @@ func diagnose(f *flags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&path, "bundle", "", "examine an archive of lvsctl bundle instead of this machine")
+	cmd.Flags().BoolVar(&fix, "fix", false, "as root, make the settings that end findings and that are safe: kernel parameters of the network; say what was done")
 	return cmd
+}
+
+// diagnosis examines this machine or a bundle; fix makes the safe settings first.
+func (f *flags) diagnosis(ctx context.Context, path string, fix bool) (*diagnosis, error) {
+	examine := func() *diagnosis {
+		d := &diagnosis{Examined: []string{}, Findings: []finding{}}
+		f.examineDaemons(ctx, d)
+		d.judge()
+		return d
+	}
+	switch {
+	case path != "" && fix:
+		return nil, &daemon.UsageError{Err: errors.New("doctor: --fix and --bundle exclude each other: a bundle is not this machine")}
+	case path != "":
+		d := &diagnosis{Examined: []string{}, Findings: []finding{}}
+		if err := examineBundle(path, d); err != nil {
+			return nil, &daemon.UsageError{Err: fmt.Errorf("doctor: %s: %w", path, err)}
+		}
+		d.judge()
+		return d, nil
+	}
+	d := examine()
+	if !fix {
+		return d, nil
+	}
+	if done := d.fix(sysctl.Proc()); len(done) > 0 {
+		return settled(ctx, done, examine), nil
+	}
+	return d, nil
 }
 
 // examineDaemons asks the daemons of this machine.

@@ -29,14 +29,16 @@ const (
 // answerMonitor judges whether this host would accept the packets of clients, which IPVS takes after the chain INPUT, and
 // forward the answers of real servers with forward: nat. The packet filter sees those in the chain FORWARD, with the real
 // server's address as source, because IPVS rewrites them later. It also finds VIPs for which this host answers ARP because
-// of arp_ignore, which has no events. It only reads.
+// of arp_ignore, which has no events, real servers behind a router, and tables of connections that are full or small. It only
+// reads.
 type answerMonitor struct {
 	kernel  Kernel
 	filter  *packetFilter
 	plan    func() plan.Plan
 	sight   func() sight
 	unset   func() string // why a sysctl does not have its value; "" if all have
-	changed func()        // called when the problems have changed
+	table   func() tableState
+	changed func() // called when the problems have changed
 	ready   task.Latch
 	found   atomic.Pointer[[]problem.Finding]
 	heart   *heartbeat.Signal // owned by Run
@@ -163,6 +165,15 @@ func interfaceOf(a netip.Addr, addresses []kernel.Address) string {
 type obstacle struct {
 	code         problem.Code
 	text, remedy string
+	fix          problem.Setting // zero: none
+}
+
+// fixes returns the settings that end the problem of an obstacle.
+func (o obstacle) fixes() []problem.Setting {
+	if o.fix == (problem.Setting{}) {
+		return nil
+	}
+	return []problem.Setting{o.fix}
 }
 
 func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
@@ -172,7 +183,8 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	}
 	l := layoutOf(p, m.sight().addresses)
 	arpIgnore := m.arpIgnore()
-	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.unmarked(ctx, p), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)))
+	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.unmarked(ctx, p), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)),
+		m.routed(p, l), m.tracked(), m.crowded(ctx))
 }
 
 // rules reads the rules of a family, for reading.
@@ -245,7 +257,7 @@ func reportAnswers(answers []answer, stopped map[string]map[obstacle][]string) [
 					continue
 				}
 				slices.Sort(servers)
-				f := problem.Finding{Code: code, Subject: a.service.Name, Remedy: o.remedy, Text: fmt.Sprintf("%s: answers of %s: %s", a.service.Name, strings.Join(servers, ", "), o.text)}
+				f := problem.Finding{Code: code, Subject: a.service.Name, Remedy: o.remedy, Fix: o.fixes(), Text: fmt.Sprintf("%s: answers of %s: %s", a.service.Name, strings.Join(servers, ", "), o.text)}
 				byText[f.Text] = &f
 			}
 			found = append(found, firstOf(byText)...)
@@ -288,11 +300,11 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 		p.Tracked = tracked
 		switch verdict := rules.Judge(p); verdict.Outcome {
 		case firewall.Blocked:
-			return &obstacle{problem.AnswersBlocked, "the packet filter of this host drops them: " + verdict.Why, rules.Remedy(p, verdict)}
+			return &obstacle{code: problem.AnswersBlocked, text: "the packet filter of this host drops them: " + verdict.Why, remedy: rules.Remedy(p, verdict)}
 		case firewall.Unclear:
 			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether the packet filter of this host drops them: " + verdict.Why}
 		case firewall.Limited:
-			return &obstacle{problem.AnswersLimited, "the packet filter of this host drops them above a limit: " + verdict.Why, rules.Remedy(p, verdict)}
+			return &obstacle{code: problem.AnswersLimited, text: "the packet filter of this host drops them above a limit: " + verdict.Why, remedy: rules.Remedy(p, verdict)}
 		}
 		return nil
 	}
@@ -306,8 +318,8 @@ func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, err
 	on, _ := get("net.ipv4.ip_forward")
 	if on == "0" && m.unset() != "" { // otherwise it is set within a second
 		return &obstacle{
-			problem.AnswersBlocked, "net.ipv4.ip_forward is 0 and cannot be set: this host does not forward them",
-			"sysctl -w net.ipv4.ip_forward=1; if /proc/sys is read-only, as in a container, set it on the host",
+			code: problem.AnswersBlocked, text: "net.ipv4.ip_forward is 0 and cannot be set: this host does not forward them",
+			remedy: "sysctl -w net.ipv4.ip_forward=1; if /proc/sys is read-only, as in a container, set it on the host",
 		}
 	}
 	if p.In == "" {
@@ -322,7 +334,9 @@ func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, err
 	}
 	if on == "1" && read(p.In, "forwarding") == "0" {
 		key := show(p.In, "forwarding")
-		return &obstacle{problem.AnswersBlocked, key + " is 0: this host does not forward them", "sysctl -w " + key + "=1"}
+		return &obstacle{
+			code: problem.AnswersBlocked, text: key + " is 0: this host does not forward them", remedy: "sysctl -w " + key + "=1", fix: problem.Setting{Key: key, Value: "1"},
+		}
 	}
 	if max(read("all", "rp_filter"), read(p.In, "rp_filter")) != "1" { // 2 is loose, and wins
 		return nil
@@ -332,8 +346,8 @@ func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, err
 		return nil
 	}
 	return &obstacle{
-		problem.AnswersBlocked,
-		fmt.Sprintf("reverse path filtering on %s drops them, because the route to %s leaves by %s", p.In, p.From.Addr(), by),
-		fmt.Sprintf("correct the route, or sysctl -w %s=2", show(p.In, "rp_filter")),
+		code:   problem.AnswersBlocked,
+		text:   fmt.Sprintf("reverse path filtering on %s drops them, because the route to %s leaves by %s", p.In, p.From.Addr(), by),
+		remedy: fmt.Sprintf("correct the route, or sysctl -w %s=2", show(p.In, "rp_filter")),
 	}
 }

@@ -55,8 +55,12 @@ func (m *answerMonitor) reached(ctx context.Context, p plan.Plan, arpIgnore func
 	suspects := make([]heldVIP, 0, len(p.Config.Instances))
 	for _, i := range p.Config.Instances {
 		if keys := silences(i, arpIgnore); len(keys) > 0 {
+			var fix []problem.Setting
+			for _, key := range keys {
+				fix = append(fix, problem.Setting{Key: key, Value: "1"})
+			}
 			all = append(all, problem.Finding{
-				Code: problem.VIPNotReached, Subject: i.Name, Remedy: "sysctl -w " + strings.Join(keys, "=1 ") + "=1",
+				Code: problem.VIPNotReached, Subject: i.Name, Remedy: "sysctl -w " + strings.Join(keys, "=1 ") + "=1", Fix: fix,
 				Text: fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers),
 			})
 			continue
@@ -172,7 +176,10 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 			})
 		}
 		if o.code != problem.ClientsBlocked && (drops == "2" || drops == "3") {
-			o = obstacle{problem.ClientsBlocked, "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is " + drops, "sysctl -w net.ipv4.vs.drop_packet=0"}
+			o = obstacle{
+				code: problem.ClientsBlocked, text: "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is " + drops,
+				remedy: "sysctl -w net.ipv4.vs.drop_packet=0", fix: problem.Setting{Key: "net.ipv4.vs.drop_packet", Value: "0"},
+			}
 		}
 		if o.text == "" {
 			continue
@@ -180,7 +187,7 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 		if o.remedy == "" {
 			o.remedy = tryIt(v)
 		}
-		all = append(all, problem.Finding{Code: o.code, Subject: v.Name, Remedy: o.remedy, Text: v.Name + ": " + o.text})
+		all = append(all, problem.Finding{Code: o.code, Subject: v.Name, Remedy: o.remedy, Fix: o.fixes(), Text: v.Name + ": " + o.text})
 	}
 	return all
 }
@@ -288,8 +295,8 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
 	switch verdict := rules.Redirected(w.arriving); verdict.Outcome {
 	case firewall.Blocked:
 		return obstacle{
-			problem.ClientsBlocked, "a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why,
-			fmt.Sprintf("exempt the VIP %s from this rule, or delete it", v.Address),
+			code: problem.ClientsBlocked, text: "a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why,
+			remedy: fmt.Sprintf("exempt the VIP %s from this rule, or delete it", v.Address),
 		}
 	case firewall.Unclear:
 		if arriving.Outcome < firewall.Unclear {
@@ -299,8 +306,8 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
 	}
 	if len(v.SNATClients) > 0 && rules.Exempts(w.arriving) {
 		return obstacle{
-			problem.ClientsBlocked, "a rule of this host exempts the packets of clients from connection tracking, without which snat_clients replaces no address",
-			fmt.Sprintf("delete the rule with NOTRACK or notrack for %s", netip.AddrPortFrom(v.Address, v.Port)),
+			code: problem.ClientsBlocked, text: "a rule of this host exempts the packets of clients from connection tracking, without which snat_clients replaces no address",
+			remedy: fmt.Sprintf("delete the rule with NOTRACK or notrack for %s", netip.AddrPortFrom(v.Address, v.Port)),
 		}
 	}
 	most := arriving.Outcome
@@ -328,6 +335,7 @@ func endless(rules firewall.Rules, v config.VirtualServer, p firewall.Packet) ob
 		o.remedy = rules.Remedy(p, verdict)
 	case !directly: // without tracking, rules of FORWARD could not accept the answers
 		o.remedy = "sysctl -w net.ipv4.vs.conntrack=1, so that connection tracking knows the connections of clients (and in /etc/sysctl.d)"
+		o.fix = problem.Setting{Key: "net.ipv4.vs.conntrack", Value: "1"}
 	default:
 		o.remedy = fmt.Sprintf("before that rule, accept the packets to %s, port %d, whatever their state", v.Address, v.Port)
 	}
@@ -338,11 +346,11 @@ func endless(rules firewall.Rules, v config.VirtualServer, p firewall.Packet) ob
 func hindrance(rules firewall.Rules, p firewall.Packet, verdict firewall.Verdict, where string) obstacle {
 	switch verdict.Outcome {
 	case firewall.Blocked:
-		return obstacle{problem.ClientsBlocked, "the packet filter of this host drops the packets of clients" + where + ": " + verdict.Why, rules.Remedy(p, verdict)}
+		return obstacle{code: problem.ClientsBlocked, text: "the packet filter of this host drops the packets of clients" + where + ": " + verdict.Why, remedy: rules.Remedy(p, verdict)}
 	case firewall.Unclear:
 		return obstacle{code: problem.ClientsUnclear, text: "cannot tell whether the packet filter of this host drops the packets of clients" + where + ": " + verdict.Why}
 	case firewall.Limited:
-		return obstacle{problem.ClientsLimited, "the packet filter of this host drops packets of clients" + where + " above a limit: " + verdict.Why, rules.Remedy(p, verdict)}
+		return obstacle{code: problem.ClientsLimited, text: "the packet filter of this host drops packets of clients" + where + " above a limit: " + verdict.Why, remedy: rules.Remedy(p, verdict)}
 	}
 	return obstacle{}
 }

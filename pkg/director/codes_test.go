@@ -39,7 +39,7 @@ type codesCase struct {
 // codesCases has a case for every declared code of the director. A new code needs one. Faults are on the fake kernel
 // (fake_test.go), which shows them as the kernel does; if that is not possible, name a scenario.
 func codesCases() []codesCase {
-	return slices.Concat(serviceCases(), answersCases(), checkCases(), neighbourCases(), routerCases(), bfdCases(), syncGroupCases(), trackCases(), trackedCases(), hookCases(), nodeCases(), routingCases(), vipFilterCases(), markCases(), sourceNATCases(), returnPathCases(), quietCases(), toNobodyCases(), connectionSyncCases(), exchangeCases(), takeOverCases(), handoverCases(), overrideCases(), poolCases(), maintenanceCases())
+	return slices.Concat(serviceCases(), answersCases(), machineCases(), checkCases(), neighbourCases(), routerCases(), bfdCases(), syncGroupCases(), trackCases(), trackedCases(), hookCases(), nodeCases(), routingCases(), vipFilterCases(), markCases(), sourceNATCases(), returnPathCases(), quietCases(), toNobodyCases(), connectionSyncCases(), exchangeCases(), takeOverCases(), handoverCases(), overrideCases(), poolCases(), maintenanceCases())
 }
 
 func serviceCases() []codesCase {

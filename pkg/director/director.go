@@ -244,6 +244,7 @@ func (d *Director) open() (*loops, error) {
 	l.answers = &answerMonitor{
 		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
+		table: func() tableState { s, _ := l.table.snapshot(); return s },
 	}
 	l.silent = d.newSilentPeers(l)
 	l.overrides = &overrides{

@@ -68,6 +68,8 @@ type Kernel interface {
 	QuietFilter() reconcile.RuleKernel[kernel.Quiet]
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.
 	FindIPVS(ctx context.Context) error
+	// ConnectionBuckets returns the number of buckets of IPVS's hash table of connections.
+	ConnectionBuckets(ctx context.Context) (int, error)
 	// Features finds out what the kernel has.
 	Features(ctx context.Context) kernel.Features
 	// Balancer opens the IPVS table.
@@ -92,6 +94,8 @@ type Kernel interface {
 	tracking.ProcessKernel
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)
+	// NextHop returns the router to which packets to an address are sent; it is invalid if they are sent directly.
+	NextHop(to netip.Addr) (netip.Addr, error)
 	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.

@@ -91,7 +91,11 @@ func (d *Director) accounted(ctx context.Context, sources *sources, t *probe.Tar
 	if r.Code != health.Timeout && r.Code != health.Unreachable {
 		return r
 	}
-	if cut := d.sources.Load().Cut(t.Source); cut != "" {
+	cut := d.sources.Load().Cut(t.Source)
+	if cut == "" && r.Code == health.Timeout {
+		cut = connectionTrackingOf(d.o.Kernel.Sysctls()).lostHere()
+	}
+	if cut != "" {
 		r.Code, r.Class, r.Cause = health.NoNetwork, health.Unknown, r.Cause+"; "+cut
 	}
 	return r

@@ -162,6 +162,12 @@ func (Host) KeepResident() error {
 	return err
 }
 
+// ConnectionBuckets implements director.Kernel.
+func (Host) ConnectionBuckets(ctx context.Context) (int, error) {
+	info, err := ipvs.Probe(ctx)
+	return info.ConnTableSize, err
+}
+
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {
 	_, err := ipvs.Probe(ctx)
@@ -199,6 +205,9 @@ func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return r
 
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
+
+// NextHop implements director.Kernel.
+func (Host) NextHop(to netip.Addr) (netip.Addr, error) { return route.NextHop(to) }
 
 // Positions implements director.Kernel.
 func (Host) Positions(ctx context.Context, t *probe.Target) (replication.Positions, error) {

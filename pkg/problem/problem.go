@@ -32,6 +32,15 @@ type Finding struct {
 	Related []string
 	// Unready: as in Declaration, for this finding alone.
 	Unready bool
+	// Fix are the settings that end it; nil: there are none that are safe.
+	Fix []Setting
+}
+
+// Setting is a kernel parameter in the notation of sysctl(8), below net, and its value. As the Fix of a problem it cuts no
+// connection, opens no way into the machine, and leaves nothing to decide.
+type Setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // Problem is a problem as reported: an element of problem_details in a status document.
@@ -45,6 +54,8 @@ type Problem struct {
 	// Unready: with it, or with one that it explains, the daemon does not do what its cluster file says, whatever its peers
 	// and servers do.
 	Unready bool `json:"unready,omitempty"`
+	// Fix are the settings that end it, until the next boot at the latest.
+	Fix []Setting `json:"fix,omitempty"`
 }
 
 // Registry is a set of declarations, created by Declared or Of.
@@ -91,6 +102,7 @@ func (r Registry) Report(found []Finding) []Problem {
 		}
 		if i, twice := at[f.identity()]; twice {
 			all[i].Unready = all[i].Unready || unready
+			all[i].fixedBy(f.Fix)
 			if !slices.Contains(texts[f.identity()], f.Text) {
 				texts[f.identity()] = append(texts[f.identity()], f.Text)
 				all[i].Text += "; " + f.Text
@@ -102,12 +114,22 @@ func (r Registry) Report(found []Finding) []Problem {
 		all = append(all, Problem{
 			Code: f.Code, Severity: r.Severity(f.Code), Subject: f.Subject, Text: f.Text, Remedy: cmp.Or(f.Remedy, r.byCode[f.Code].Remedy), Unready: unready,
 		})
+		all[len(all)-1].fixedBy(f.Fix)
 	}
 	for i := range all {
 		all[i].Unready = all[i].Unready || slices.ContainsFunc(hidden, func(f Finding) bool { return r.explains(all[i], f, in) })
 	}
 	slices.SortStableFunc(all, func(a, b Problem) int { return rank(a.Severity) - rank(b.Severity) })
 	return all
+}
+
+// fixedBy adds settings that are not known yet.
+func (p *Problem) fixedBy(fix []Setting) {
+	for _, one := range fix {
+		if !slices.Contains(p.Fix, one) {
+			p.Fix = append(p.Fix, one)
+		}
+	}
 }
 
 func rank(s Severity) int {

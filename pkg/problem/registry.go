@@ -73,6 +73,10 @@ const (
 	AnswersMissDirector    Code = "answers_miss_director"
 	RepairFailed           Code = "repair_failed"
 	NodeNotInFile          Code = "node_not_in_file"
+	ServerBehindRouter     Code = "server_behind_router"
+	ConntrackFull          Code = "conntrack_full"
+	ConntrackNearlyFull    Code = "conntrack_nearly_full"
+	ConnectionTableSmall   Code = "connection_table_small"
 )
 
 // Role is the daemon that may have a problem.
@@ -105,7 +109,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), filterCodes(), markCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), ruleCodes(), commonCodes(), memberCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), filterCodes(), markCodes(), machineCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), ruleCodes(), commonCodes(), memberCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -220,9 +224,9 @@ func checkCodes() []Declaration {
 		},
 		{
 			Code: CheckNoNetwork, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means:       "this director has no way to the server: no route, no address or no permission, or its own packet filter rejects the check; its last state is kept",
+			Means:       "this director has no way to the server: no route, no address or no permission, or its own packet filter or a full table of connection tracking stops the check; its last state is kept",
 			Remedy:      "the fault is on this director, not on the server. Run ip route get ADDRESS with the address of the server, and ip addr: restore the route, the interface or the address. If the reason says not permitted or packet filter, look at iptables -L OUTPUT -v, nft list ruleset and IPAddressDeny in the unit",
-			ExplainedBy: []Code{ServersUnreachable, AllChecksFail},
+			ExplainedBy: []Code{ServersUnreachable, AllChecksFail, ConntrackFull},
 		},
 		{
 			Code: AllChecksFail, Severity: Critical, Role: Director, Subject: "node",
