@@ -66,7 +66,7 @@ func TestDrainEndDeaths(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startMaster()
-	const around = 150 * time.Millisecond
+	const before, after = 100 * time.Millisecond, 1200 * time.Millisecond // a director looks once a second whether the time is up
 	open, gone := 0, 0
 	for i := range times {
 		held := measure.OpenConnections(c.client, vipPort, 2)
@@ -77,7 +77,7 @@ func TestDrainEndDeaths(t *testing.T) {
 		c.master.mustCtl("drain", "mysql/mysql1", "--timeout", "5s")
 		until := c.master.overrides(t)[0].Patience
 		c.master.awaitEntry(rs1, 0)
-		time.Sleep(time.Until(until) - around + time.Duration(random.Int64N(int64(2*around))))
+		time.Sleep(time.Until(until) - before + time.Duration(random.Int64N(int64(before+after))))
 		c.master.daemon.Kill()
 		if c.master.hasEntry(rs1, 0) == nil {
 			open++
