@@ -100,6 +100,17 @@ func (h *Connections) Clients() []string {
 	return all
 }
 
+// ClientsOf is like Clients for the connections to one server, including dead ones.
+func (h *Connections) ClientsOf(server string) []string {
+	var its []string
+	for _, c := range h.connections {
+		if c.server == server {
+			its = append(its, c.conn.LocalAddr().String())
+		}
+	}
+	return its
+}
+
 // Alive sends a line on every connection and counts, by server, those that answer within 5 s. A connection that failed
 // once stays dead.
 func (h *Connections) Alive() map[string]int {
