@@ -8,17 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
-	"io"
 	"math/big"
-	"net"
-	"os"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-smtp"
-
-	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
 // certificates issues certificates.
@@ -80,38 +72,3 @@ func pemBlock(kind string, raw []byte) string {
 	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: raw})
 	return b.String()
 }
-
-const mailRole = "mail server"
-
-// startMail starts a mail server on port 25 that logs what it receives.
-func startMail(h *lab.Host) *lab.Daemon {
-	h.T().Helper()
-	return h.StartRole(mailRole, "mail", nil)
-}
-
-func mailRoles() lab.Roles {
-	return lab.Roles{mailRole: func([]byte) error {
-		s := smtp.NewServer(noMail{})
-		s.Domain, s.Debug = "mail.example.org", os.Stderr
-		l, err := net.Listen("tcp", ":25")
-		if err != nil {
-			return err
-		}
-		fmt.Println("ready") // as StartRole awaits
-		return s.Serve(l)
-	}}
-}
-
-// noMail accepts no mail.
-type noMail struct{}
-
-func (noMail) NewSession(*smtp.Conn) (smtp.Session, error) { return noSession{}, nil }
-
-// noSession is a conversation without a mail.
-type noSession struct{}
-
-func (noSession) Reset()                               {}
-func (noSession) Logout() error                        { return nil }
-func (noSession) Mail(string, *smtp.MailOptions) error { return smtp.ErrServerClosed }
-func (noSession) Rcpt(string, *smtp.RcptOptions) error { return smtp.ErrServerClosed }
-func (noSession) Data(io.Reader) error                 { return smtp.ErrServerClosed }
