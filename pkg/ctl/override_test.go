@@ -2,6 +2,9 @@ package ctl
 
 import (
 	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +74,33 @@ func TestProgress(t *testing.T) {
 	}
 	if want := bar(0) + "4 connections are open \x1b[K" + bar(barWidth/2) + "2 connections are open \x1b[K" + bar(barWidth) + "no connection is open \x1b[K\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// TestProgressOnTerminal: a terminal gets a bar; a file, a pipe and what is no file of the system get lines.
+func TestProgressOnTerminal(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, pipe, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*os.File{terminal, file, in, pipe} {
+		defer func() { _ = f.Close() }()
+	}
+	for name, tt := range map[string]struct {
+		w   io.Writer
+		bar bool
+	}{"a terminal": {terminal, true}, "a file": {file, false}, "a pipe": {pipe, false}, "a buffer": {&strings.Builder{}, false}} {
+		if got := newProgress(tt.w).terminal; got != tt.bar {
+			t.Errorf("%s: a bar: %v, want %v", name, got, tt.bar)
+		}
 	}
 }
 

@@ -86,6 +86,38 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestQuorumDoesNotOscillate: in any history, the sums of the weights at which the quorum is lost and is met again are more than twice
+// the hysteresis apart: no server that comes and goes with less weight than that changes it each time.
+func TestQuorumDoesNotOscillate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		quorum := rapid.IntRange(1, 6).Draw(t, "quorum")
+		v := pool(quorum, rapid.IntRange(0, quorum-1).Draw(t, "hysteresis"), false)
+		all := []Condition{up, up, rapid.SampledFrom([]Condition{up, down}).Draw(t, "sorry")}
+		var m Memory
+		at := -1 // the sum at the last change
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			c := rapid.SampledFrom([]Condition{up, down, full, weighted(0), weighted(1), weighted(2), weighted(6)}).Draw(t, "condition")
+			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Admitted, Closing}).Draw(t, "admission")
+			all[rapid.IntRange(0, 1).Draw(t, "server")] = c
+			sum := 0
+			for i, c := range all[:2] {
+				if c.Up && c.Decision.Admission == Admitted {
+					sum += c.Whole(v.RealServers[i].Weight)
+				}
+			}
+			before := m.Lost
+			m = m.Next(v, conditionsOf(all...))
+			if m.Lost == before {
+				continue
+			}
+			if at >= 0 && max(at, sum)-min(at, sum) <= 2*v.Hysteresis {
+				t.Fatalf("the quorum %d ± %d changed at %d, and again at %d", v.Quorum, v.Hysteresis, at, sum)
+			}
+			at = sum
+		}
+	})
+}
+
 // TestTiersNeverEmptyAPool: after any history of a pool with any roles, if a server could take connections, one does; only servers
 // of one tier do; and the memory does not change without a change of the conditions.
 func TestTiersNeverEmptyAPool(t *testing.T) {
