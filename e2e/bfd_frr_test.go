@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,11 +11,12 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// bfddPeers are the peers of bfdd's configuration, by their first lines.
-func bfddPeers(peers ...string) string {
+// bfddPeers is bfdd's configuration with sessions of this interval with these peers.
+func bfddPeers(interval time.Duration, peers ...string) string {
 	var b strings.Builder
+	b.WriteString("log stdout\ndebug bfd peer\nbfd\n")
 	for _, p := range peers {
-		b.WriteString(" peer " + p + "\n  receive-interval 50\n  transmit-interval 50\n !\n")
+		fmt.Fprintf(&b, " peer %s\n  receive-interval %d\n  transmit-interval %[2]d\n !\n", p, interval.Milliseconds())
 	}
 	return b.String()
 }
@@ -42,10 +45,7 @@ virtual_servers:`)
 			h.Run("ip", "addr", "add", a, "dev", "eth0", "nodad")
 		}
 	}
-	bfdd := lab.StartBFDD(router, `log stdout
-debug bfd peer
-bfd
-`+bfddPeers("10.77.0.2 interface eth0", "10.77.0.3 interface eth0", "fd00::2 local-address fd00::1 interface eth0",
+	bfdd := lab.StartBFDD(router, bfddPeers(50*time.Millisecond, "10.77.0.2 interface eth0", "10.77.0.3 interface eth0", "fd00::2 local-address fd00::1 interface eth0",
 		"fd00::3 local-address fd00::1 interface eth0", "fe80::2 local-address fe80::1 interface eth0", "fe80::3 local-address fe80::1 interface eth0"))
 	packets := capture.Start(router, "eth0", bfdPort, "-v")
 	c.answering()
@@ -90,4 +90,76 @@ bfd
 			t.Errorf("no packet matches %s", want)
 		}
 	}
+}
+
+// TestBFDWithFRRTakeOver: lvs-backup beside a machine with keepalived, adverts every second, and FRR's bfdd, which sends every
+// 10 ms. When that machine is cut off, and when its keepalived and bfdd die, a client's outage is at most 60 ms.
+//
+// Proves docs/operations.md: "If the other director is still keepalived, FRR's bfdd on its machine is the other end of the
+// session, and a client's outage is as short."
+func TestBFDWithFRRTakeOver(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Keepalived, lab.FRR)
+	lab.Long(t)
+	r := timing{3, time.Second}
+	c := newCluster(t, shape{instance: "peer_bfd: {interval: 10ms, multiplier: 3}"})
+	c.answering()
+	// The first session's packets come from port 49152, which tcpdump takes for another protocol.
+	bfdd := lab.StartBFDD(c.master.Host, bfddPeers(10*time.Millisecond, "10.77.0.99 local-address 10.77.0.2 interface eth0", "10.77.0.3 local-address 10.77.0.2 interface eth0"))
+	both := fault{name: "keepalived and bfdd killed", begin: func(n *node) {
+		bfdd.Kill()
+		n.daemon.Kill()
+	}}
+	c.mysql1.start()
+	c.mysql2.start()
+	keepalived.start(c.master, r)
+	c.backup.start()
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
+	for _, f := range []fault{framesDropped, both} {
+		c.awaitHolder(c.master, soon)
+		if f.end == nil { // the second fault: the client knows lvs-backup
+			c.awaitARPEntry(c.master)
+		}
+		c.awaitBFD(c.backup)
+		packets := capture.Start(c.backup.Host, "eth0", bfdPort, "-v")
+		gap, announced := c.failMaster(f)
+		theirs := c.judgeFastBFD(packets.Stop())
+		t.Logf("%s: announced after %s, gap %s; bfdd sent %s", f.name, announced, gap, theirs)
+		if gap.Duration > 60*time.Millisecond {
+			t.Errorf("%s: the client got no answer for %s; bfdd sent %s", f.name, gap, theirs)
+		}
+		// From the last advert, which is up to an interval older than the fault; without BFD it is more than three.
+		if announced > time.Second+60*time.Millisecond+2*allowance {
+			t.Errorf("%s: lvs-backup announced the VIP %s after the last advert of keepalived", f.name, announced)
+		}
+		c.backup.daemon.WaitLog(`from=BACKUP to=MASTER reason="MASTER: 10\.77\.0\.2 is down according to BFD: silent for [0-9]+ms"`, soon)
+		if f.end != nil {
+			time.Sleep(4 * time.Second) // a shorter outage counts as a false alarm
+			f.end(c.master)
+		}
+	}
+}
+
+// judgeFastBFD reads a session with 3 × 10 ms in what tcpdump has read of both sides, and returns how far apart bfdd's
+// packets were.
+func (c *cluster) judgeFastBFD(packets []capture.Packet) string {
+	c.t.Helper()
+	for _, want := range []string{
+		`(?s)10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.3.*State Up, Flags: \[none\].*\(30 ms Detection time\).*Desired min Tx Interval: +10 ms\s+Required min Rx Interval: +10 ms`,
+		`(?s)10\.77\.0\.3\.[0-9]+ > 10\.77\.0\.2.*State Up, Flags: \[none\].*\(30 ms Detection time\).*Desired min Tx Interval: +10 ms\s+Required min Rx Interval: +10 ms`,
+	} {
+		if len(capture.Matching(packets, want)) == 0 {
+			c.t.Errorf("no packet matches %s", want)
+		}
+	}
+	var pauses []time.Duration
+	theirs := capture.Matching(packets, `10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.3`)
+	for n := 1; n < len(theirs); n++ {
+		pauses = append(pauses, theirs[n].Time.Sub(theirs[n-1].Time))
+	}
+	if len(pauses) == 0 {
+		c.t.Fatal("bfdd has sent nothing")
+	}
+	slices.Sort(pauses)
+	return fmt.Sprintf("%d packets, median pause %s, longest %s", len(theirs), pauses[len(pauses)/2], pauses[len(pauses)-1])
 }

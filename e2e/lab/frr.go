@@ -1,7 +1,10 @@
 package lab
 
+import "golang.org/x/sys/unix"
+
 // StartBFDD starts bfdd(8) of FRRouting on the host with this configuration, and before it zebra(8), from which bfdd learns
-// the interfaces. It does not wait until a session is up. Their sockets and pid files are in the host's directory.
+// the interfaces. bfdd gets a real-time priority: the machine of a neighbour has CPUs of its own, and in a guest other programs
+// would delay its packets for longer than a short detection time. It does not wait until a session is up. Their sockets and pid files are in the host's directory.
 func StartBFDD(h *Host, conf string) (bfdd *Daemon) {
 	h.n.t.Helper()
 	// Both demand that their user is in this group, which the package's scripts would have created.
@@ -14,5 +17,10 @@ func StartBFDD(h *Host, conf string) (bfdd *Daemon) {
 		}, more...)...)
 	}
 	start("zebra", "").WaitLog("zebra .* starting", toolDeadline)
-	return start("bfdd", conf, "--bfdctl", h.Path("bfdd.sock"))
+	bfdd = start("bfdd", conf, "--bfdctl", h.Path("bfdd.sock"))
+	first := unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}
+	if err := unix.SchedSetAttr(bfdd.PID(), &first, 0); err != nil {
+		h.n.t.Fatalf("lab: real-time priority for bfdd: %v", err)
+	}
+	return bfdd
 }
