@@ -13,11 +13,19 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
+// The timeout is less than the second after which the kernel sends a lost SYN again, so that a lost packet is a failure. It is much
+// longer than an answer takes, because a program that starts may take the guest's only CPU for a while. An answer that takes longer
+// than promptly is none in a gap.
+const (
+	attemptTimeout = 900 * time.Millisecond
+	promptly       = 150 * time.Millisecond
+)
+
 // Options are the options of a measuring client. The zero value is the client that the outage figures are measured
-// with: a connection every 10 ms, timeout 150 ms.
+// with: a connection every 10 ms, timeout 900 ms, and answers after more than 150 ms are late.
 type Options struct {
 	Every    time.Duration // interval between attempts; 0 = 10 ms (50 ms with MySQL)
-	Timeout  time.Duration // timeout of an attempt; 0 = 150 ms (1 s with MySQL)
+	Timeout  time.Duration // timeout of an attempt; 0 = 900 ms (1 s with MySQL). With a timeout of the scenario, or MySQL, no answer is late
 	Graceful bool          // close with FIN; the default is RST, which leaves no ports in TIME_WAIT
 
 	// MySQL makes each attempt log in, run one query and quit, instead of reading the first line that the server sends.
@@ -37,6 +45,7 @@ type Client struct {
 	h        *lab.Host
 	d        *lab.Daemon
 	patience time.Duration
+	prompt   time.Duration // later answers are late
 	clock    clock
 }
 
@@ -49,29 +58,29 @@ func Start(h *lab.Host, address string, o Options) *Client {
 		h.T().Fatalf("lab: measure: %q is not an address and port", address)
 	}
 	role := "measure"
-	every, patience := 10*time.Millisecond, 150*time.Millisecond
+	every, patience, prompt := 10*time.Millisecond, attemptTimeout, promptly
 	if o.MySQL != nil {
-		role, every, patience = "measure-mysql", 50*time.Millisecond, time.Second
+		role, every, patience, prompt = "measure-mysql", 50*time.Millisecond, time.Second, time.Second
 	}
 	if o.Every > 0 {
 		every = o.Every
 	}
 	if o.Timeout > 0 {
-		patience = o.Timeout
+		patience, prompt = o.Timeout, o.Timeout
 	}
 	a := arguments{Target: target, Every: every, Timeout: patience, Graceful: o.Graceful, MySQL: o.MySQL}
-	m := &Client{h: h, patience: patience, clock: newClock()}
+	m := &Client{h: h, patience: patience, prompt: prompt, clock: newClock()}
 	m.d = h.StartRole(role, "measure-"+address, a)
 	return m
 }
 
-// Attempts returns the attempts that have ended so far; those of the last 100 ms may be missing.
+// Attempts returns the attempts that have ended so far; those of the last 100 ms may be missing, and those that wait for an answer.
 func (m *Client) Attempts() Result {
 	m.h.T().Helper()
 	return m.result(m.d.LogLines())
 }
 
-// WaitAnswered waits until an attempt that starts after this call is answered
+// WaitAnswered waits until an attempt that starts after this call is answered, and not late,
 // by the named server ("" is any), and returns that attempt.
 func (m *Client) WaitAnswered(server string, timeout time.Duration) Attempt {
 	m.h.T().Helper()
@@ -79,7 +88,7 @@ func (m *Client) WaitAnswered(server string, timeout time.Duration) Attempt {
 	var answered Attempt
 	_, err := m.d.Mark().Find(timeout, func(line lab.LogLine) bool {
 		for _, attempt := range m.result([]lab.LogLine{line}).Attempts {
-			if attempt.Answered() && attempt.Start.After(from) && (server == "" || attempt.Server == server) {
+			if attempt.prompt() && attempt.Start.After(from) && (server == "" || attempt.Server == server) {
 				answered = attempt
 				return true
 			}
@@ -139,6 +148,7 @@ func (m *Client) attempt(words []string) (Attempt, error) {
 	if a.Server == "-" {
 		a.Server = ""
 	}
+	a.Late = a.Answered() && a.Took > m.prompt
 	return a, nil
 }
 

@@ -25,16 +25,16 @@ func TestClientSeesAnOutage(t *testing.T) {
 	client.WaitAnswered("beta", time.Minute)
 	cut := time.Now()
 	server.Pause()
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond) // longer than an attempt
 	server.Resume()
 	client.WaitAnswered("beta", time.Minute)
 	paused := time.Since(cut)
 	result := client.Stop()
 	t.Log(result)
 	gap := result.Since(cut).LongestGap()
-	// Connections that started in the last 150 ms of the pause are answered after it.
-	if gap.Duration < 200*time.Millisecond || gap.Duration > paused {
-		t.Errorf("gap %s, want 200 ms to %s", gap, paused)
+	// Connections that started in the last 150 ms of the pause are answered after it, and not late.
+	if gap.Duration < time.Second || gap.Duration > paused {
+		t.Errorf("gap %s, want 1 s to %s", gap, paused)
 	}
 	if result.Failures()["timeout"] == 0 {
 		t.Errorf("failures %v", result.Failures())

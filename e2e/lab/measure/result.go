@@ -13,22 +13,26 @@ type Attempt struct {
 	Took    time.Duration // until the answer or the failure
 	Server  string        // the server that answered; "" for a failure
 	Failure string        // "timeout", "refused", "reset", …; "" for an answer
+	Late    bool          // an answer, but so late that it is none in a gap
 }
 
 // Answered reports whether a server answered.
 func (a Attempt) Answered() bool { return a.Failure == "" }
+
+// prompt reports whether a server answered, and not late.
+func (a Attempt) prompt() bool { return a.Answered() && !a.Late }
 
 // A Result is the attempts of a measuring client, in the order of their starts.
 type Result struct {
 	Attempts []Attempt
 }
 
-// A Gap is a time without answers: from the start of the last answered attempt before it to the start of the first
+// A Gap is a time without answers, where late ones do not count: from the start of the last answered attempt before it to the start of the first
 // answered attempt after it. If there is no such attempt, it begins at the first attempt or ends at the last one.
 type Gap struct {
 	From, To time.Time
 	Duration time.Duration
-	Failed   int
+	Failed   int // the attempts that failed or were answered late
 }
 
 func (g Gap) String() string {
@@ -40,7 +44,7 @@ func (g Gap) String() string {
 // is about Options.Every.
 func (r Result) LongestGap() Gap { return r.longest(func(Gap) bool { return true }) }
 
-// LongestOutage returns the longest gap in which an attempt failed, a zero Gap if none did. In the others no attempt was due, or the
+// LongestOutage returns the longest gap in which an attempt failed or was answered late, a zero Gap if none did. In the others no attempt was due, or the
 // client did not get the CPU in time: they say nothing about the servers.
 func (r Result) LongestOutage() Gap { return r.longest(func(g Gap) bool { return g.Failed > 0 }) }
 
@@ -52,13 +56,13 @@ func (r Result) longest(counts func(Gap) bool) Gap {
 		}
 		open.To = attempt.Start
 		open.Duration = open.To.Sub(open.From)
-		if !attempt.Answered() {
+		if !attempt.prompt() {
 			open.Failed++
 		}
 		if counts(open) && open.Duration > longest.Duration {
 			longest = open
 		}
-		if attempt.Answered() {
+		if attempt.prompt() {
 			open = Gap{From: attempt.Start}
 		}
 	}
@@ -98,7 +102,7 @@ func (r Result) AnsweredBy() map[string]int {
 	return servers
 }
 
-// Since returns the attempts from an event on. It includes the last answered attempt before the event and what follows
+// Since returns the attempts from an event on. It includes the last attempt before the event that was answered, and not late, and what follows
 // it, because an outage begins at the last answer.
 func (r Result) Since(event time.Time) Result {
 	first := 0
@@ -106,7 +110,7 @@ func (r Result) Since(event time.Time) Result {
 		if !attempt.Start.Before(event) {
 			break
 		}
-		if attempt.Answered() {
+		if attempt.prompt() {
 			first = i
 		}
 	}

@@ -1,19 +1,22 @@
 package measure_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// attempts converts a string to a result: a letter is an answer from that server, a dot a failure, one every 10 ms.
+// attempts converts a string to a result: a letter is an answer from that server, late if it is a capital, a dot a failure, one
+// every 10 ms.
 func attempts(picture string) measure.Result {
 	var r measure.Result
 	for i, c := range picture {
-		a := measure.Attempt{Start: tick(i), Server: string(c)}
+		a := measure.Attempt{Start: tick(i), Server: strings.ToLower(string(c)), Late: unicode.IsUpper(c)}
 		if c == '.' {
 			a.Server, a.Failure = "", "timeout"
 		}
@@ -43,6 +46,9 @@ func TestLongestGap(t *testing.T) {
 		{"no answer at the start", "...a", 0, 30, 3},
 		{"begins at the answer before the event", "aa....b", 3, 50, 4},
 		{"an older outage is left out", "a......aaab", 8, 10, 0},
+		{"late answers", "aAAAb", 0, 40, 3},
+		{"late answers after failures", "a..AAb", 0, 50, 4},
+		{"a late answer before the event", "aaAA..b", 4, 50, 4},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -71,7 +77,7 @@ func TestLongestOutage(t *testing.T) {
 }
 
 func TestResultCounts(t *testing.T) {
-	r := attempts("aab..b")
+	r := attempts("aab..B")
 	if diff := cmp.Diff(map[string]int{"a": 2, "b": 2}, r.AnsweredBy()); diff != "" {
 		t.Errorf("answers: %s", diff)
 	}
