@@ -121,9 +121,8 @@ func TestBFDWithFRRTakeOver(t *testing.T) {
 			c.awaitARPEntry(c.master)
 		}
 		c.awaitBFD(c.backup)
-		packets := capture.Start(c.backup.Host, "eth0", bfdPort, "-v")
-		gap, announced := c.failMaster(f)
-		theirs := c.judgeFastBFD(packets.Stop())
+		theirs := c.judgeFastBFD()
+		gap, announced := c.failMaster(f, func() { c.awaitBFD(c.backup) })
 		t.Logf("%s: announced after %s, gap %s; bfdd sent %s", f.name, announced, gap, theirs)
 		if gap.Duration > 60*time.Millisecond {
 			t.Errorf("%s: the client got no answer for %s; bfdd sent %s", f.name, gap, theirs)
@@ -140,18 +139,21 @@ func TestBFDWithFRRTakeOver(t *testing.T) {
 	}
 }
 
-// judgeFastBFD reads a session with 3 × 10 ms in what tcpdump has read of both sides, and returns how far apart bfdd's
-// packets were.
-func (c *cluster) judgeFastBFD(packets []capture.Packet) string {
+// judgeFastBFD waits until tcpdump has read that both sides of a session send every 10 ms and detect within 30 ms, and returns how
+// far apart bfdd's packets were.
+func (c *cluster) judgeFastBFD() string {
 	c.t.Helper()
-	for _, want := range []string{
-		`(?s)10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.3.*State Up, Flags: \[none\].*\(30 ms Detection time\).*Desired min Tx Interval: +10 ms\s+Required min Rx Interval: +10 ms`,
-		`(?s)10\.77\.0\.3\.[0-9]+ > 10\.77\.0\.2.*State Up, Flags: \[none\].*\(30 ms Detection time\).*Desired min Tx Interval: +10 ms\s+Required min Rx Interval: +10 ms`,
-	} {
-		if len(capture.Matching(packets, want)) == 0 {
-			c.t.Errorf("no packet matches %s", want)
-		}
+	capturing := capture.Start(c.backup.Host, "eth0", bfdPort, "-v")
+	for _, way := range []string{`10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.3`, `10\.77\.0\.3\.[0-9]+ > 10\.77\.0\.2`} {
+		want := `(?s)` + way + `.*State Up, Flags: \[none\].*\(30 ms Detection time\).*Desired min Tx Interval: +10 ms\s+Required min Rx Interval: +10 ms`
+		lab.Eventually(c.t, soon, func() error {
+			if len(capture.Matching(capturing.Packets(), want)) < 50 {
+				return fmt.Errorf("fewer than 50 packets match %s", want)
+			}
+			return nil
+		})
 	}
+	packets := capturing.Stop()
 	var pauses []time.Duration
 	theirs := capture.Matching(packets, `10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.3`)
 	for n := 1; n < len(theirs); n++ {

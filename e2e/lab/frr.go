@@ -2,9 +2,10 @@ package lab
 
 import "golang.org/x/sys/unix"
 
-// StartBFDD starts bfdd(8) of FRRouting on the host with this configuration, and before it zebra(8), from which bfdd learns
-// the interfaces. bfdd gets a real-time priority: the machine of a neighbour has CPUs of its own, and in a guest other programs
-// would delay its packets for longer than a short detection time. It does not wait until a session is up. Their sockets and pid files are in the host's directory.
+// StartBFDD starts bfdd(8) of FRRouting on the host with this configuration, and before it zebra(8), from which bfdd
+// learns the interfaces. bfdd gets a real-time priority: the machine of a neighbour has CPUs of its own, and in a guest
+// other programs would delay its packets for longer than a short detection time. It does not wait until a session is up.
+// Their sockets and pid files are in the host's directory.
 func StartBFDD(h *Host, conf string) (bfdd *Daemon) {
 	h.n.t.Helper()
 	// Both demand that their user is in this group, which the package's scripts would have created.

@@ -27,8 +27,9 @@ type Result struct {
 	Attempts []Attempt
 }
 
-// A Gap is a time without answers, where late ones do not count: from the start of the last answered attempt before it to the start of the first
-// answered attempt after it. If there is no such attempt, it begins at the first attempt or ends at the last one.
+// A Gap is a time without answers, where late ones do not count: from the start of the last answered attempt before it to
+// the start of the first answered attempt after it. If there is no such attempt, it begins at the first attempt or ends at
+// the last one.
 type Gap struct {
 	From, To time.Time
 	Duration time.Duration
@@ -44,8 +45,8 @@ func (g Gap) String() string {
 // is about Options.Every.
 func (r Result) LongestGap() Gap { return r.longest(func(Gap) bool { return true }) }
 
-// LongestOutage returns the longest gap in which an attempt failed or was answered late, a zero Gap if none did. In the others no attempt was due, or the
-// client did not get the CPU in time: they say nothing about the servers.
+// LongestOutage returns the longest gap in which an attempt failed or was answered late, a zero Gap if none did. In the
+// others no attempt was due, or the client did not get the CPU in time: they say nothing about the servers.
 func (r Result) LongestOutage() Gap { return r.longest(func(g Gap) bool { return g.Failed > 0 }) }
 
 func (r Result) longest(counts func(Gap) bool) Gap {
@@ -102,8 +103,8 @@ func (r Result) AnsweredBy() map[string]int {
 	return servers
 }
 
-// Since returns the attempts from an event on. It includes the last attempt before the event that was answered, and not late, and what follows
-// it, because an outage begins at the last answer.
+// Since returns the attempts from an event on. It includes the last attempt before the event that was answered, and not
+// late, and what follows it, because an outage begins at the last answer.
 func (r Result) Since(event time.Time) Result {
 	first := 0
 	for i, attempt := range r.Attempts {
