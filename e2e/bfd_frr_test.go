@@ -122,7 +122,7 @@ func TestBFDWithFRRTakeOver(t *testing.T) {
 		}
 		c.awaitBFD(c.backup)
 		theirs := c.judgeFastBFD()
-		gap, announced := c.failMaster(f, func() { c.awaitBFD(c.backup) })
+		gap, announced := c.failMaster(f, func() { c.awaitBFDCounts(c.backup) })
 		t.Logf("%s: announced after %s, gap %s; bfdd sent %s", f.name, announced, gap, theirs)
 		if gap.Duration > 60*time.Millisecond {
 			t.Errorf("%s: the client got no answer for %s; bfdd sent %s", f.name, gap, theirs)
