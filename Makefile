@@ -137,7 +137,7 @@ bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual server
 
 # REFERENCE: a directory with the programs of an older version, such as bin of another worktree.
 upgrade: binaries ## from the version in REFERENCE=DIR to this one and back, in a guest
-	LVS_REFERENCE=$(abspath $(or $(REFERENCE),$(error make upgrade REFERENCE=DIR, a directory with the programs of an older version))) $(LABTEST) -bench -v -run '^TestUpgrade$$' $(TESTS)/e2e.test=e2e
+	LVS_REFERENCE=$(abspath $(or $(REFERENCE),$(error make upgrade REFERENCE=DIR, a directory with the programs of an older version))) $(LABTEST) -bench -v -run '^TestUpgrade(InMaintenance)?$$' $(TESTS)/e2e.test=e2e
 
 bench-rest: binaries ## CPU usage of an idle director, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'

@@ -24,8 +24,14 @@ import (
 func TestMaintenance(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	page := readPage(t, "../docs/maintenance.md")
 	c := newCluster(t, shape{advert: "300ms", more: "connection_sync: {}"})
+	c.maintain(t, func(*node) {})
+}
+
+// maintain carries out docs/maintenance.md. The work is done on each machine while its daemons are stopped.
+func (c *cluster) maintain(t *testing.T, work func(*node)) {
+	t.Helper()
+	page := readPage(t, "../docs/maintenance.md")
 	one, two := c.answering()
 	c.startAll()
 	c.backup.awaitReady()
@@ -45,6 +51,7 @@ func TestMaintenance(t *testing.T) {
 		}
 		s.process.Stop()
 		s.n.daemon.Stop()
+		work(s.n)
 		s.n.start()
 		standin.Start(s.n.Host, ":3306", s.name)
 		c.awaitAgent(s.n)
@@ -64,6 +71,7 @@ func TestMaintenance(t *testing.T) {
 		}
 		n.carryOut(stop)
 		c.awaitHolder(other, soon)
+		work(n)
 		n.start()
 		n.awaitReady()
 		lab.Consistently(t, 3*time.Second, func() error { // it is drained, and ready but for that
