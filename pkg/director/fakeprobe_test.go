@@ -39,12 +39,6 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 	return cmp.Or(k.route, interfaceOf(to, k.addresses)), nil
 }
 
-func (k *fakeKernel) NextHop(to netip.Addr) (netip.Addr, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.hops[to], nil
-}
-
 // Positions are k.positions, or its error.
 func (k *fakeKernel) Positions(context.Context, *probe.Target) (replication.Positions, error) {
 	k.mu.Lock()

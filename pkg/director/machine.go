@@ -4,61 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
-	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
-
-// hopsAsked is the number of real servers of a virtual server, outside of this machine's networks, whose routes are looked up.
-const hopsAsked = 8
-
-// routed returns the virtual servers with real servers with forward: dr behind a router. Only routes to addresses outside of
-// this machine's networks are looked up: others are direct, unless a route for a part of the network was added.
-func (m *answerMonitor) routed(p plan.Plan, l layout) []problem.Finding {
-	var all []problem.Finding
-	hops := map[netip.Addr]netip.Addr{}
-	for _, v := range p.Config.VirtualServers {
-		far := distant(v, l)
-		var behind []string
-		for _, server := range far[:min(len(far), hopsAsked)] {
-			hop, asked := hops[server]
-			if !asked {
-				m.heart.Beat()
-				hop, _ = m.kernel.NextHop(server) // unknown is not behind a router
-				hops[server] = hop
-			}
-			if hop.IsValid() {
-				behind = append(behind, fmt.Sprintf("%s (through %s)", server, hop))
-			}
-		}
-		if len(behind) == 0 {
-			continue
-		}
-		if more := len(far) - hopsAsked; more > 0 {
-			behind = append(behind, fmt.Sprintf("and %d more that are in no network of this machine", more))
-		}
-		all = append(all, problem.Finding{Code: problem.ServerBehindRouter, Subject: v.Name, Text: fmt.Sprintf(
-			"%s: real servers with forward: dr are behind a router, which sends the packets of clients back: %s", v.Name, strings.Join(behind, ", "))})
-	}
-	return all
-}
-
-// distant returns the addresses of a virtual server's real servers with forward: dr that are in no network of this machine, in
-// the order of the file.
-func distant(v config.VirtualServer, l layout) (far []netip.Addr) {
-	for _, r := range v.RealServers {
-		if v.ForwardTo(r) == config.DR && l.inside(r.Address) == "" && !slices.Contains(far, r.Address) {
-			far = append(far, r.Address)
-		}
-	}
-	return far
-}
 
 // The table of connection tracking is nearly full, and full, from these shares of its maximum on, and until it has been below
 // the lower ones, all in percent. Above 95 percent the kernel drops entries of connections that have ended now and then

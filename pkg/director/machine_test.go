@@ -2,33 +2,14 @@ package director
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
-	"github.com/lvs-director/lvs-director/pkg/kernel"
-	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
 )
-
-// farServer is in no network of the machine.
-const farServer = "10.99.0.11"
-
-var farFile = electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, farServer)
-
-// routedBy puts a server behind a router; "" for a direct route.
-func (k *fakeKernel) routedBy(server, router string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.hops, netip.MustParseAddr(server))
-	if router != "" {
-		k.hops[netip.MustParseAddr(server)] = netip.MustParseAddr(router)
-	}
-}
 
 // remembers sets the number of connections that connection tracking remembers, of 1000.
 func (k *fakeKernel) remembers(count int) {
@@ -38,10 +19,6 @@ func (k *fakeKernel) remembers(count int) {
 
 func machineCases() []codesCase {
 	return []codesCase{
-		{File: farFile, Case: problemtest.Case[*node]{
-			Code: problem.ServerBehindRouter, Subject: "mysql",
-			Break: func(n *node) { n.routedBy(farServer, "10.77.0.254") }, Mend: func(n *node) { n.routedBy(farServer, "") },
-		}},
 		{Case: problemtest.Case[*node]{
 			Code:  problem.ConntrackFull,
 			Break: func(n *node) { n.remembers(996) }, Mend: func(n *node) { n.remembers(500) },
@@ -54,38 +31,6 @@ func machineCases() []codesCase {
 			Code:  problem.ConnectionTableSmall,
 			Break: func(n *node) { n.connected(one, 100_000) }, Mend: func(n *node) { n.connected(one, 100) },
 		}},
-	}
-}
-
-// TestRouted: only real servers with forward: dr count, and not all routes of thousands of them are looked up.
-func TestRouted(t *testing.T) {
-	k := newFakeKernel()
-	var servers []string
-	for n := range 40 {
-		servers = append(servers, fmt.Sprintf("10.99.0.%d", n+1))
-		k.routedBy(servers[n], "10.77.0.254")
-	}
-	l := layout{networks: []kernel.Address{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/24")}}}
-	m := answerMonitor{kernel: k}
-	for _, c := range []struct{ file, texts string }{
-		{balancing("mysql", vip, "dr", one, two), ""},
-		{balancing("mysql", vip, "tun", servers[:3]...), ""},
-		{balancing("mysql", vip, "dr", one, servers[0]), "mysql: real servers with forward: dr are behind a router, which sends the packets of clients back: 10.99.0.1 (through 10.77.0.254)"},
-		{balancing("mysql", vip, "dr", servers...), "mysql: real servers with forward: dr are behind a router, which sends the packets of clients back: " +
-			"10.99.0.1 (through 10.77.0.254), 10.99.0.2 (through 10.77.0.254), 10.99.0.3 (through 10.77.0.254), 10.99.0.4 (through 10.77.0.254), 10.99.0.5 (through 10.77.0.254), " +
-			"10.99.0.6 (through 10.77.0.254), 10.99.0.7 (through 10.77.0.254), 10.99.0.8 (through 10.77.0.254), and 32 more that are in no network of this machine"},
-	} {
-		cfg, problems := config.Parse("cluster.yaml", []byte(electing+router("a", "eth0", 51, vip)+virtualServers+c.file))
-		if cfg == nil {
-			t.Fatal(problems)
-		}
-		var texts []string
-		for _, f := range m.routed(plan.Plan{Config: cfg}, l) {
-			texts = append(texts, f.Text)
-		}
-		if got := strings.Join(texts, "\n"); got != c.texts {
-			t.Errorf("%s\ngot  %s\nwant %s", c.file, got, c.texts)
-		}
 	}
 }
 
