@@ -20,7 +20,7 @@ func TestPoolHistoriesOfKeepalived(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	random, steps := seeded(t), 12
 	if lab.HasLongForm(t) {
-		steps = 60
+		steps = 24
 	}
 	c := &cluster{t: t, net: lab.New(t)}
 	c.lan = c.net.Bridge("lan")
