@@ -24,6 +24,8 @@ func TestFastAdverts(t *testing.T) {
 	lab.AnyKernel(t)
 	r := timing{3, 10 * time.Millisecond}
 	limit := r.masterDown() + allowance
+	// A gap is up to two of the client's intervals longer than the outage: from the last attempt before it to the first one after it.
+	const sampling = 2 * 10 * time.Millisecond
 	trials := 2
 	if !testing.Short() {
 		trials = 10
@@ -35,8 +37,8 @@ func TestFastAdverts(t *testing.T) {
 		if announced > limit {
 			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", announced, limit)
 		}
-		if gap.Duration > limit {
-			t.Errorf("the client got no answer for %s, want at most %s", gap, limit)
+		if gap.Duration > limit+sampling {
+			t.Errorf("the client got no answer for %s, want at most %s", gap, limit+sampling)
 		}
 		framesDropped.end(c.master)
 		c.awaitHolder(c.master, soon)

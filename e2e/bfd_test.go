@@ -149,8 +149,8 @@ func TestBFDFalseAlarm(t *testing.T) {
 // loseBFD drops the BFD packets of the MASTER for longer than any detection time.
 func (c *cluster) loseBFD() {
 	c.t.Helper()
-	c.master.Link("eth0").Drop(lab.BothWays, bfdPort)
 	marked := c.backup.daemon.Mark()
+	c.master.Link("eth0").Drop(lab.BothWays, bfdPort)
 	marked.WaitLog(`"BFD session".*to=Down`, soon)
 	c.master.Link("eth0").StopDropping()
 }
