@@ -236,13 +236,14 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 // HostsFile gives the host its own /etc/hosts and no name servers: any other name fails to resolve immediately.
 func (h *Host) HostsFile(content string) {
 	h.n.t.Helper()
-	files := map[string]string{
-		"/etc/hosts":       h.n.File(h.Name+"-hosts", content),
-		"/etc/resolv.conf": h.n.File(h.Name+"-resolv.conf", ""),
-	}
-	for target, source := range files {
-		h.replace(target, source)
-	}
+	h.SystemFile("/etc/hosts", content)
+	h.SystemFile("/etc/resolv.conf", "")
+}
+
+// SystemFile shows the processes of the host a file of its own in place of one of the machine.
+func (h *Host) SystemFile(path, content string) {
+	h.n.t.Helper()
+	h.replace(path, h.n.File(h.Name+"-"+filepath.Base(path), content))
 }
 
 // replace shows one file in place of another to the processes of the host.

@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,8 @@ type Client struct {
 	Unit string
 	// Timeout is how long to wait for the daemon; more than 0.
 	Timeout time.Duration
+	// Sudo is the user who has called sudo, for the events of changes; "" for none.
+	Sudo string
 
 	http *http.Client
 }
@@ -100,7 +103,7 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, event.MaxLine))
-		return errors.New(strings.TrimSpace(string(text)))
+		return errors.New(detail(response, text))
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, event.MaxLine+1)
@@ -137,7 +140,7 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 // Reload makes the daemon read its cluster file again. A reload may take longer than Timeout, for which the daemon sends
 // signs of life. A director refuses a file that removes most real servers unless force is set.
 func (c *Client) Reload(ctx context.Context, force bool) error {
-	_, err := c.do(ctx, http.MethodPost, "/v1/reload?force="+strconv.FormatBool(force), nil)
+	_, err := c.do(ctx, http.MethodPost, "/v1/reload?force="+strconv.FormatBool(force)+c.sudo(), nil)
 	return err
 }
 
@@ -173,13 +176,30 @@ func (c *Client) do(ctx context.Context, method, path string, content io.Reader)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
-	switch text := strings.TrimSpace(string(body)); {
+	switch {
 	case response.StatusCode == http.StatusUnprocessableEntity:
-		return nil, &InvalidError{text}
+		return nil, &InvalidError{detail(response, body)}
 	case response.StatusCode/100 != 2:
-		return nil, errors.New(text)
+		return nil, errors.New(detail(response, body))
 	}
 	return body, nil
+}
+
+// detail returns the text of an answer that is an error. Daemons of older versions send only the text.
+func detail(response *http.Response, body []byte) string {
+	var p Refusal
+	if response.Header.Get("Content-Type") == problemType && json.Unmarshal(body, &p) == nil {
+		body = []byte(p.Detail)
+	}
+	return strings.TrimSpace(string(body))
+}
+
+// sudo is the parameter of changes that says who has called sudo.
+func (c *Client) sudo() string {
+	if c.Sudo == "" {
+		return ""
+	}
+	return "&sudo=" + url.QueryEscape(c.Sudo)
 }
 
 // explain adds a remedy to the error of a request with a context of limited.
@@ -191,7 +211,7 @@ func (c *Client) explain(limited context.Context, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("socket %s: %w: is %s running? (systemctl status %s; another socket: --socket)", c.Socket, ErrNoDaemon, c.Unit, c.Unit)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s", c.Socket, Group)
+		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s, or of %s to change something", c.Socket, Group, AdminGroup)
 	default:
 		return fmt.Errorf("socket %s: %w", c.Socket, err)
 	}

@@ -15,7 +15,7 @@ const noChecks = "this daemon is no director: it makes no checks (the director o
 func explaining[D any](explain func(ctx context.Context, name string) (D, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if explain == nil {
-			http.Error(w, noChecks, http.StatusNotFound)
+			refuse(w, http.StatusNotFound, noChecks)
 			return
 		}
 		stop := signs(w)

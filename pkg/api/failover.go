@@ -2,35 +2,33 @@ package api
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 )
 
 // failingOver answers a request for a planned handover, with signs of life until it has ended.
-func failingOver(failOver func(ctx context.Context, name string, release bool) (string, error)) http.HandlerFunc {
+func failingOver(failOver func(ctx context.Context, name string, release bool, author string) (string, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if failOver == nil {
-			http.Error(w, "this daemon is no director: it has no VRRP instances", http.StatusNotFound)
+			refuse(w, http.StatusNotFound, "this daemon is no director: it has no VRRP instances")
 			return
 		}
 		name := r.URL.Query().Get("name")
 		release, err := strconv.ParseBool(r.URL.Query().Get("release"))
 		if err != nil || name == "" {
-			http.Error(w, "want a name and release", http.StatusBadRequest)
+			refuse(w, http.StatusBadRequest, "want a name and release")
 			return
 		}
 		stop := signs(w)
 		defer stop() // also when failOver panics
-		done, err := failOver(r.Context(), name, release)
+		done, err := failOver(r.Context(), name, release, author(r))
 		stop()
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusConflict)
+			refuse(w, http.StatusConflict, err.Error())
 			return
 		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, done) // fails only if the client has disconnected
+		answerText(w, done)
 	}
 }
 
@@ -38,6 +36,6 @@ func failingOver(failOver func(ctx context.Context, name string, release bool) (
 // done. It returns a sentence that says what has happened.
 func (c *Client) FailOver(ctx context.Context, name string, release bool) (string, error) {
 	query := url.Values{"name": {name}, "release": {strconv.FormatBool(release)}}
-	done, err := c.do(ctx, http.MethodPost, "/v1/failover?"+query.Encode(), nil)
+	done, err := c.do(ctx, http.MethodPost, "/v1/failover?"+query.Encode()+c.sudo(), nil)
 	return string(done), err
 }

@@ -4,19 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/user"
 	"strings"
 	"testing"
 )
 
 func TestFailOver(t *testing.T) {
-	client, stop := serve(t, Handlers{FailOver: func(_ context.Context, name string, release bool) (string, error) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, stop := serve(t, Handlers{FailOver: func(_ context.Context, name string, release bool, author string) (string, error) {
 		if name == "refused" {
 			return "", errors.New("refused is not MASTER here")
 		}
-		return fmt.Sprintf("%s %t", name, release), nil
+		return fmt.Sprintf("%s %t by %s", name, release, author), nil
 	}})
 	defer stop()
-	for name, want := range map[string]string{"a b": "a b true", "refused": "refused is not MASTER here", "": "want a name and release"} {
+	for name, want := range map[string]string{"a b": "a b true by " + me.Username, "refused": "refused is not MASTER here", "": "want a name and release"} {
 		done, err := client.FailOver(t.Context(), name, true)
 		if err != nil {
 			done = err.Error()

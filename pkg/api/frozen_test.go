@@ -78,7 +78,7 @@ func TestFrozenDaemonWithAFullQueue(t *testing.T) {
 // During a reload the daemon sends signs of life, whatever the server's deadline for a response is.
 func TestReloadSendsSignsOfLife(t *testing.T) {
 	release := make(chan error)
-	client, stop := serve(t, Handlers{Reload: func(context.Context, bool) error { return <-release }})
+	client, stop := serve(t, Handlers{Reload: func(context.Context, bool, string) error { return <-release }})
 	defer stop()
 	conn, err := net.Dial("unix", client.Socket)
 	if err != nil {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"testing"
@@ -12,13 +11,13 @@ import (
 // TestConnectionsAreLimited: connections beyond the limit are closed at once, and when others end there is room again.
 func TestConnectionsAreLimited(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	listener, err := Listen(path)
+	listener, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Serve(t.Context(), listener, Handlers{Status: func() any { return "here" }}, slog.New(slog.DiscardHandler))
+		ended <- Serve(t.Context(), listener, Handlers{Status: func() any { return "here" }}, quiet)
 	}()
 	ask := func() (net.Conn, error) {
 		conn, err := net.Dial("unix", path)

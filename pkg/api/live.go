@@ -15,12 +15,12 @@ import (
 func living(loops func() (count int, stalled []string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if loops == nil {
-			http.NotFound(w, r)
+			http.NotFound(w, r) // as daemons of older versions
 			return
 		}
 		count, stalled := loops()
 		if len(stalled) > 0 {
-			http.Error(w, fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), heartbeat.StalledAfter), http.StatusServiceUnavailable)
+			refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), heartbeat.StalledAfter))
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

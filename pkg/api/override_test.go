@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os/user"
 	"strings"
 	"testing"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel/localsock"
 	"github.com/lvs-director/lvs-director/pkg/override"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
@@ -24,11 +27,12 @@ func TestOverride(t *testing.T) {
 		return status.OverrideResult{Changed: true, Override: status.Override{Target: r.Target, Kind: string(r.Kind), Author: author}}, nil
 	}})
 	defer stop()
-	done, err := client.Override(t.Context(), status.OverrideRequest{Target: "mysql/mysql1", Kind: override.Drain}, "nobody-of-this-name")
+	client.Sudo = "nobody-of-this-name"
+	done, err := client.Override(t.Context(), status.OverrideRequest{Target: "mysql/mysql1", Kind: override.Drain})
 	if want := (status.Override{Target: "mysql/mysql1", Kind: "drain", Author: me.Username}); err != nil || !done.Changed || done.Override != want {
 		t.Errorf("%+v, %v; want %+v", done, err, want)
 	}
-	if _, err := client.Override(t.Context(), status.OverrideRequest{Target: "refused"}, ""); err == nil || err.Error() != "refused is the last one" {
+	if _, err := client.Override(t.Context(), status.OverrideRequest{Target: "refused"}); err == nil || err.Error() != "refused is the last one" {
 		t.Errorf("%v", err)
 	}
 	if _, err := client.do(t.Context(), "POST", "/v1/override", strings.NewReader("{")); err == nil || !strings.Contains(err.Error(), "want an override") {
@@ -36,14 +40,16 @@ func TestOverride(t *testing.T) {
 	}
 	agent, end := serve(t, Handlers{})
 	defer end()
-	if _, err := agent.Override(t.Context(), status.OverrideRequest{Target: "a"}, ""); err == nil || !strings.Contains(err.Error(), "is no director") {
+	if _, err := agent.Override(t.Context(), status.OverrideRequest{Target: "a"}); err == nil || !strings.Contains(err.Error(), "is no director") {
 		t.Errorf("an agent: %v", err)
 	}
 }
 
 // TestAuthor: only root can have been called by sudo.
 func TestAuthor(t *testing.T) {
-	as := func(uid uint32) context.Context { return context.WithValue(t.Context(), peerKey{}, uid) }
+	as := func(uid uint32) context.Context {
+		return context.WithValue(t.Context(), peerKey{}, localsock.Peer{UID: uid})
+	}
 	for _, tt := range []struct {
 		ctx        context.Context
 		sudo, want string
@@ -56,7 +62,7 @@ func TestAuthor(t *testing.T) {
 		{as(1), "root", "daemon"},
 		{as(4000000000), "root", "uid 4000000000"},
 	} {
-		if got := author(tt.ctx, tt.sudo); got != tt.want {
+		if got := author(httptest.NewRequestWithContext(tt.ctx, http.MethodPost, "/?sudo="+tt.sudo, nil)); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
 		}
 	}

@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"os"
 	"os/user"
 	"strconv"
-	"syscall"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/localsock"
 )
 
 type peerKey struct{}
 
-// withPeer keeps the user at the other end of a connection.
+// withPeer keeps the process at the other end of a connection.
 func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if c, is := conn.(*counted); is {
 		conn = c.Conn
@@ -20,36 +23,49 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if !is {
 		return ctx
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
+	peer, err := localsock.Of(c)
+	if err != nil { // it may read, and change nothing
 		return ctx
 	}
-	var peer *syscall.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		peer, failed = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-	})
-	if err != nil || failed != nil {
-		return ctx
+	return context.WithValue(ctx, peerKey{}, peer)
+}
+
+// mayNotChange returns why the sender of a request may change nothing; "" if it may. Those who may are root, the user that
+// the daemon runs as, and the members of AdminGroup at the time when they connected.
+func mayNotChange(r *http.Request) string {
+	peer, known := r.Context().Value(peerKey{}).(localsock.Peer)
+	if !known {
+		return "the kernel does not say who is asking, so that nothing can be changed: run it as root"
 	}
-	return context.WithValue(ctx, peerKey{}, peer.Uid)
+	if peer.UID == 0 || int(peer.UID) == os.Geteuid() {
+		return ""
+	}
+	if gid, exists := groupID(AdminGroup); exists && peer.In(gid) {
+		return ""
+	}
+	name := nameOf(peer.UID)
+	return fmt.Sprintf("%s may read and change nothing: run it as root, or as a member of the group %s (usermod -aG %s %s, then log in again)", name, AdminGroup, AdminGroup, name)
 }
 
 // author returns the name of the user who sent a request. Behind sudo, which only root can claim, that is the user who
 // called it.
-func author(ctx context.Context, sudo string) string {
-	uid, known := ctx.Value(peerKey{}).(uint32)
+func author(r *http.Request) string {
+	peer, known := r.Context().Value(peerKey{}).(localsock.Peer)
 	if !known {
 		return "unknown"
 	}
-	name := fmt.Sprintf("uid %d", uid)
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
-		name = u.Username
-	}
-	if uid == 0 && sudo != "" && sudo != name {
-		if _, err := user.Lookup(sudo); err == nil {
-			return fmt.Sprintf("%s (sudo by %s)", name, sudo)
+	name, caller := nameOf(peer.UID), r.URL.Query().Get("sudo")
+	if peer.UID == 0 && caller != "" && caller != name {
+		if _, err := user.Lookup(caller); err == nil {
+			return fmt.Sprintf("%s (sudo by %s)", name, caller)
 		}
 	}
 	return name
+}
+
+func nameOf(uid uint32) string {
+	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", uid)
 }

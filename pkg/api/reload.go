@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 )
 
 // signEvery is the interval of signs of life during a reload. It is shorter than any useful timeout of a client.
@@ -14,12 +12,12 @@ const signEvery = 500 * time.Millisecond
 
 // reloading answers a request for a reload. A reload may take longer than a client waits for a frozen daemon: until it is
 // done, the client receives 102 Processing (RFC 2518, section 10.1) as a sign of life.
-func reloading(reload func(ctx context.Context, force bool) error) http.HandlerFunc {
+func reloading(reload func(ctx context.Context, force bool, author string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		force := r.URL.Query().Get("force") == "true" // absent from older clients
 		stop := signs(w)
 		defer stop() // also when reload panics
-		err := reload(r.Context(), force)
+		err := reload(r.Context(), force, author(r))
 		stop()
 		answerReload(w, err)
 	}
@@ -52,12 +50,9 @@ func signs(w http.ResponseWriter) (stop func()) {
 }
 
 func answerReload(w http.ResponseWriter, err error) {
-	switch {
-	case err == nil:
+	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
-	case clusterfile.Refused(err):
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
-	default:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
+	answer(w, nil, err)
 }

@@ -11,12 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestListenOnAFreshPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "s")
-	l, err := Listen(path)
+	l, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +44,7 @@ func TestListenReplacesWhatADeadDaemonLeft(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Listen(path)
+	l, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,12 +53,12 @@ func TestListenReplacesWhatADeadDaemonLeft(t *testing.T) {
 
 func TestListenLeavesALivingDaemonAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := Listen(path)
+	l, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := Listen(path, quiet); !errors.Is(err, ErrInUse) {
 		t.Errorf("%v, want %v", err, ErrInUse)
 	}
 	conn, err := net.Dial("unix", path)
@@ -85,7 +84,7 @@ func TestListenLeavesABusyDaemonAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer waiting.Close()
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := Listen(path, quiet); !errors.Is(err, ErrInUse) {
 		t.Errorf("%v, want %v", err, ErrInUse)
 	}
 	if _, err := os.Lstat(path); err != nil {
@@ -104,7 +103,7 @@ func TestListenLeavesOtherFilesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, link, dir} {
-		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "remove it or use another --socket") {
+		if _, err := Listen(path, quiet); err == nil || !strings.Contains(err.Error(), "remove it or use another --socket") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -113,17 +112,24 @@ func TestListenLeavesOtherFilesAlone(t *testing.T) {
 	}
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // serve serves h until the test ends.
 func serve(t *testing.T, h Handlers) (client *Client, stop func()) {
 	t.Helper()
+	return serveFrom(t, newServer(h, quiet))
+}
+
+func serveFrom(t *testing.T, s *server) (client *Client, stop func()) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := Listen(path)
+	l, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- s.serve(ctx, l) }()
 	stop = func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -138,7 +144,7 @@ func TestStatusAndReload(t *testing.T) {
 	var refuse error
 	client, stop := serve(t, Handlers{
 		Status: func() any { return map[string]string{"node": "lvs-master"} },
-		Reload: func(context.Context, bool) error { return refuse },
+		Reload: func(context.Context, bool, string) error { return refuse },
 	})
 	if text, err := client.Status(t.Context()); err != nil || strings.Join(strings.Fields(string(text)), "") != `{"node":"lvs-master"}` {
 		t.Errorf("%q, %v", text, err)
@@ -176,7 +182,7 @@ func TestRecord(t *testing.T) {
 // A client that sends nothing must not prevent a daemon from stopping.
 func TestServeEndsWithAClientThatHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := Listen(path)
+	l, err := Listen(path, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,9 +197,8 @@ func TestServeEndsWithAClientThatHangs(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /v1/"); err != nil {
 		t.Fatal(err)
 	}
-	begun := time.Now()
 	cancel()
-	if err := <-done; err != nil || time.Since(begun) > 4*time.Second {
-		t.Errorf("%v after %s", err, time.Since(begun))
+	if err := <-done; err != nil { // it ends: without a limit it would wait for the client
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/event"
@@ -16,7 +17,7 @@ const (
 	followers = 16
 	// writeWithin limits a single write to a client.
 	writeWithin = 5 * time.Second
-	// aliveEvery is the interval of empty lines to a following client.
+	// aliveEvery is the interval of signs of life to a following client.
 	aliveEvery = 5 * time.Second
 	// restoredWithin is how long a request waits for the events of earlier runs, which a slow disk may delay.
 	restoredWithin = time.Second
@@ -27,29 +28,31 @@ type stream struct {
 	events *journal.Journal
 	end    <-chan struct{}
 	places chan struct{} // semaphore of following clients
+	within time.Duration // limits a single write
 }
 
-func newStream(ctx context.Context, events *journal.Journal) *stream {
-	return &stream{events: events, end: ctx.Done(), places: make(chan struct{}, followers)}
+func newStream(ctx context.Context, events *journal.Journal, within time.Duration) *stream {
+	return &stream{events: events, end: ctx.Done(), places: make(chan struct{}, followers), within: within}
 }
 
 // ServeHTTP implements http.Handler.
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	since, follow, err := asked(r)
+	a, err := parseAsked(r)
 	switch {
 	case err != nil:
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	case s.events == nil:
-		http.Error(w, "this daemon has no journal", http.StatusNotFound)
+		refuse(w, http.StatusNotFound, "this daemon has no journal")
 		return
 	}
-	if follow {
+	if a.follow {
 		select {
 		case s.places <- struct{}{}:
 			defer func() { <-s.places }()
 		default:
-			http.Error(w, fmt.Sprintf("%d clients are already following the events: stop one of them", followers), http.StatusServiceUnavailable)
+			w.Header().Set("Retry-After", "5")
+			refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d clients are already following the events: stop one of them", followers))
 			return
 		}
 	}
@@ -58,36 +61,62 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-time.After(restoredWithin):
 	case <-s.end:
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := lines{w, http.NewResponseController(w)}
-	if !follow {
-		_ = out.write(s.events.Since(since)) // fails only if the client has disconnected
+	out := &lines{w: w, control: http.NewResponseController(w), within: s.within, format: a.format}
+	w.Header().Set("Content-Type", a.format.contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	if !a.follow {
+		_ = out.write(s.events.Since(a.since)) // fails only if the client has disconnected
 		return
 	}
-	past, news := s.events.Follow(since)
+	past, news := s.begin(a)
 	defer news.Close()
 	if err := out.write(past); err == nil {
 		s.follow(r.Context(), out, news)
 	}
 }
 
-// asked parses the parameters of a request.
-func asked(r *http.Request) (since time.Time, follow bool, err error) {
+// begin returns the past events that a client has asked for, and a subscription to later ones.
+func (s *stream) begin(a asked) ([]event.Event, *journal.Subscription) {
+	if past, news, err := s.events.FollowAfter(a.after); err == nil {
+		return past, news
+	}
+	return s.events.Follow(a.since)
+}
+
+// asked is what a request asks for.
+type asked struct {
+	since  time.Time
+	after  string // the id of an event; "" for none
+	follow bool
+	format format
+}
+
+// parseAsked parses the parameters of a request.
+func parseAsked(r *http.Request) (a asked, err error) {
 	if text := r.URL.Query().Get("since"); text != "" {
-		if since, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return since, false, fmt.Errorf("since=%s: want a time of RFC 3339 such as 2026-11-21T14:50:23Z", text)
+		if a.since, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return a, fmt.Errorf("since=%s: want a time of RFC 3339 such as 2026-11-21T14:50:23Z", text)
 		}
 	}
 	if text := r.URL.Query().Get("follow"); text != "" {
-		if follow, err = strconv.ParseBool(text); err != nil {
-			return since, false, fmt.Errorf("follow=%s: want true or false", text)
+		if a.follow, err = strconv.ParseBool(text); err != nil {
+			return a, fmt.Errorf("follow=%s: want true or false", text)
 		}
 	}
-	return since, follow, nil
+	a.format = jsonLines
+	if strings.Contains(r.Header.Get("Accept"), serverSent.contentType) {
+		a.format, a.follow = serverSent, true
+		if a.after = r.Header.Get("Last-Event-ID"); a.after != "" {
+			if _, err := event.TimeOfID(a.after); err != nil {
+				return a, fmt.Errorf("Last-Event-ID: %w", err)
+			}
+		}
+	}
+	return a, nil
 }
 
 // follow writes new events until the client disconnects or the daemon stops.
-func (s *stream) follow(ctx context.Context, out lines, news *journal.Subscription) {
+func (s *stream) follow(ctx context.Context, out *lines, news *journal.Subscription) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for {
@@ -115,33 +144,4 @@ func take(news *journal.Subscription) []event.Event {
 		events = append(events, event.Lost(time.Now(), lost, "this client did not read them in time"))
 	}
 	return events
-}
-
-// lines writes events to a client.
-type lines struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-// write writes and flushes events, or an empty line. The server's deadline for a whole response does not apply to a
-// stream: each write has its own.
-func (l lines) write(events []event.Event) error {
-	if err := l.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
-		return err
-	}
-	text := make([]byte, 0, 256*len(events)+1)
-	for _, e := range events {
-		line, err := e.Line()
-		if err != nil { // impossible for events of a journal
-			continue
-		}
-		text = append(text, line...)
-	}
-	if len(events) == 0 {
-		text = append(text, '\n')
-	}
-	if _, err := l.Write(text); err != nil {
-		return err
-	}
-	return l.control.Flush()
 }

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/lvs-director/lvs-director/pkg/clusterfile"
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -20,12 +18,12 @@ const noTable = "this daemon is no director: it has no IPVS table (the director 
 func tabling(table func(ctx context.Context, foreign bool) (status.Table, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if table == nil {
-			http.Error(w, noTable, http.StatusNotFound)
+			refuse(w, http.StatusNotFound, noTable)
 			return
 		}
 		foreign, err := strconv.ParseBool(r.URL.Query().Get("foreign"))
 		if err != nil {
-			http.Error(w, "want foreign", http.StatusBadRequest)
+			refuse(w, http.StatusBadRequest, "foreign: want true or false")
 			return
 		}
 		stop := signs(w)
@@ -40,12 +38,12 @@ func tabling(table func(ctx context.Context, foreign bool) (status.Table, error)
 func zeroing(zero func(ctx context.Context, name, author string) (status.Zeroed, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if zero == nil {
-			http.Error(w, noTable, http.StatusNotFound)
+			refuse(w, http.StatusNotFound, noTable)
 			return
 		}
 		stop := signs(w)
 		defer stop() // also when zero panics
-		doc, err := zero(r.Context(), r.URL.Query().Get("name"), author(r.Context(), r.URL.Query().Get("sudo")))
+		doc, err := zero(r.Context(), r.URL.Query().Get("name"), author(r))
 		stop()
 		answer(w, doc, err)
 	}
@@ -55,12 +53,12 @@ func zeroing(zero func(ctx context.Context, name, author string) (status.Zeroed,
 func comparing(difference func(ctx context.Context, name string, data []byte) (status.Difference, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if difference == nil {
-			http.Error(w, noTable, http.StatusNotFound)
+			refuse(w, http.StatusNotFound, noTable)
 			return
 		}
-		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, config.MaxBytes+1)) // the validation says that it is too large
+		data, err := io.ReadAll(r.Body)
 		if err != nil {
-			http.Error(w, "read the cluster file: "+err.Error(), http.StatusBadRequest)
+			refuseBody(w, "read the cluster file", err)
 			return
 		}
 		stop := signs(w)
@@ -68,19 +66,6 @@ func comparing(difference func(ctx context.Context, name string, data []byte) (s
 		doc, err := difference(r.Context(), r.URL.Query().Get("name"), data)
 		stop()
 		answer(w, doc, err)
-	}
-}
-
-// answer sends a document or an error.
-func answer(w http.ResponseWriter, doc any, err error) {
-	switch {
-	case clusterfile.Refused(err):
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(doc) // fails only if the client has disconnected
 	}
 }
 
@@ -94,11 +79,10 @@ func (c *Client) Table(ctx context.Context, foreign bool) (status.Table, error) 
 	return doc, err
 }
 
-// Zero sets the counters of a virtual server and its real servers to zero; of all of the director's if name is "". sudo is
-// the user who called sudo, or "".
-func (c *Client) Zero(ctx context.Context, name, sudo string) (status.Zeroed, error) {
+// Zero sets the counters of a virtual server and its real servers to zero; of all of the director's if name is "".
+func (c *Client) Zero(ctx context.Context, name string) (status.Zeroed, error) {
 	var doc status.Zeroed
-	body, err := c.do(ctx, http.MethodPost, "/v1/zero?name="+url.QueryEscape(name)+"&sudo="+url.QueryEscape(sudo), nil)
+	body, err := c.do(ctx, http.MethodPost, "/v1/zero?name="+url.QueryEscape(name)+c.sudo(), nil)
 	if err == nil {
 		err = json.Unmarshal(body, &doc)
 	}

@@ -33,7 +33,7 @@ func lvsctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func serve(t *testing.T, h api.Handlers) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
-	listener, err := api.Listen(socket)
+	listener, err := api.Listen(socket, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 
 func TestReload(t *testing.T) {
 	var refuse error
-	socket := serve(t, api.Handlers{Reload: func(context.Context, bool) error { return refuse }})
+	socket := serve(t, api.Handlers{Reload: func(context.Context, bool, string) error { return refuse }})
 	if code, out, err := lvsctl(t, "--socket", socket, "reload"); code != 0 || out != "reloaded\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, err)
 	}

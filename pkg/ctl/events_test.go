@@ -132,7 +132,7 @@ func TestEventsFollow(t *testing.T) {
 	var j *journal.Journal
 	begin := func() (end func()) {
 		j = keeping(t, state)
-		listener, err := api.Listen(socket)
+		listener, err := api.Listen(socket, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestJSONOfEveryVerb(t *testing.T) {
 	j := keeping(t, t.TempDir())
 	j.Record(failover()[0])
 	socket := serve(t, api.Handlers{
-		Status: func() any { return ill }, Reload: func(context.Context, bool) error { return refuse }, Events: j,
+		Status: func() any { return ill }, Reload: func(context.Context, bool, string) error { return refuse }, Events: j,
 		Record: func(string) (string, error) { return "params vrid=51\n", nil },
 	})
 	for _, tt := range []struct {

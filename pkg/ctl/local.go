@@ -27,7 +27,7 @@ func (f *flags) client() *api.Client { return f.clientOf(f.local()) }
 // clientOf returns a client of a daemon of this machine.
 func (f *flags) clientOf(l local) *api.Client {
 	c := api.NewClient(l.socket)
-	c.Unit, c.Timeout = l.unit, f.timeout
+	c.Unit, c.Timeout, c.Sudo = l.unit, f.timeout, os.Getenv("SUDO_USER")
 	return c
 }
 

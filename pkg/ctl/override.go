@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -121,7 +120,7 @@ func (c *overrideCommand) take(cmd *cobra.Command, args []string) error {
 }
 
 func (c *overrideCommand) run(cmd *cobra.Command, _ []string) error {
-	done, err := c.client().Override(cmd.Context(), c.request, os.Getenv("SUDO_USER"))
+	done, err := c.client().Override(cmd.Context(), c.request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.Name(), err)
 	}

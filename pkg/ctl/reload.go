@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -114,7 +113,7 @@ func zeroCounters(f *flags) *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
-			doc, err := f.client().Zero(cmd.Context(), name, os.Getenv("SUDO_USER"))
+			doc, err := f.client().Zero(cmd.Context(), name)
 			if err != nil {
 				return fmt.Errorf("zero: %w", err)
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestReloadForce(t *testing.T) {
-	socket := serve(t, api.Handlers{Reload: func(_ context.Context, force bool) error {
+	socket := serve(t, api.Handlers{Reload: func(_ context.Context, force bool, _ string) error {
 		if !force {
 			return errors.New("most would go")
 		}

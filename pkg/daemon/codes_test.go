@@ -31,7 +31,7 @@ func codesCases() []problemtest.Case[*surrounded] {
 	reload := func(text string, want bool) func(s *surrounded) {
 		return func(s *surrounded) {
 			put(s.t, s.file, text)
-			if err := s.life.reload(s.t.Context(), s.life.service, false); (err == nil) != want {
+			if err := s.life.reload(s.t.Context(), s.life.service, false, "root"); (err == nil) != want {
 				s.t.Errorf("reload: %v", err)
 			}
 		}

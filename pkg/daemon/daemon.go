@@ -328,7 +328,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
-	listener, err := api.Listen(socket)
+	listener, err := api.Listen(socket, s.log)
 	if err != nil {
 		return err
 	}
@@ -368,7 +368,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 			case <-answering.Done():
 				return nil
 			case <-hangup:
-				_ = s.from.reload(groupCtx, s.service, true) // it logs the error; a signal cannot ask
+				_ = s.from.reload(groupCtx, s.service, true, "SIGHUP") // it logs the error; a signal cannot ask
 			}
 		}
 	})
@@ -377,7 +377,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 
 // elector is a service that can hand over.
 type elector interface {
-	FailOver(ctx context.Context, name string, release bool) (string, error)
+	FailOver(ctx context.Context, name string, release bool, author string) (string, error)
 }
 
 // overrider is a service that takes what operators decide about real servers.
@@ -399,14 +399,16 @@ type explainer interface {
 }
 
 func (s server) handlers() api.Handlers {
-	var failOver func(ctx context.Context, name string, release bool) (string, error)
+	var failOver func(ctx context.Context, name string, release bool, author string) (string, error)
 	if e, ok := s.service.(elector); ok {
 		failOver = e.FailOver
 	}
 	h := api.Handlers{
 		FailOver: failOver,
 		Status:   s.service.Status, Record: s.service.Record, Events: s.events, Live: s.stalls.live,
-		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
+		Reload: func(ctx context.Context, force bool, author string) error {
+			return s.from.reload(ctx, s.service, force, author)
+		},
 	}
 	if o, ok := s.service.(overrider); ok {
 		h.Override = o.Override

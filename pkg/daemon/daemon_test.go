@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +90,7 @@ func TestExitCodes(t *testing.T) {
 	file, broken := write(t, clusterFile), write(t, "version: 2\n")
 	socket := filepath.Join(t.TempDir(), "s")
 	inUse := filepath.Join(t.TempDir(), "s")
-	l, err := api.Listen(inUse)
+	l, err := api.Listen(inUse, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

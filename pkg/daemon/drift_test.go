@@ -77,7 +77,7 @@ func TestDriftBeforeAReload(t *testing.T) {
 			put(t, l.path, text)
 			time.Sleep(driftInterval - time.Millisecond)
 			synctest.Wait()
-			if err := l.reload(t.Context(), l.service, false); err != nil {
+			if err := l.reload(t.Context(), l.service, false, "root"); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(3 * driftInterval)

@@ -37,11 +37,11 @@ func TestEventsOfADaemon(t *testing.T) {
 		record := func(e event.Event) { events = append(events, e) }
 		l.record = record
 		put(t, file, otherFile)
-		if err := l.reload(t.Context(), l.service, false); err != nil {
+		if err := l.reload(t.Context(), l.service, false, "root"); err != nil {
 			t.Fatal(err)
 		}
 		put(t, file, "version: 3\n")
-		if err := l.reload(t.Context(), l.service, false); err == nil {
+		if err := l.reload(t.Context(), l.service, false, "root"); err == nil {
 			t.Error("a broken file was accepted")
 		}
 		never := &lifetime{program: "lvs-director", version: "1", record: record}
@@ -53,8 +53,8 @@ func TestEventsOfADaemon(t *testing.T) {
 		}
 		summary := file + ": ok: 1 director, 1 VRRP instance"
 		want := []string{
-			fmt.Sprintf("reload_applied cluster.yaml: %.13s -> %.13s: reloaded: %s", digest(t, clusterFile), digest(t, otherFile), summary),
-			"reload_refused cluster.yaml:  -> : " + file + ":1:10: version: 3 is not supported: this program reads version 1",
+			fmt.Sprintf("reload_applied cluster.yaml: %.13s -> %.13s: reloaded by root: %s", digest(t, clusterFile), digest(t, otherFile), summary),
+			"reload_refused cluster.yaml:  -> : asked by root: " + file + ":1:10: version: 3 is not supported: this program reads version 1",
 			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : stopped gracefully",
 			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : failed: no IPVS",
 		}

@@ -206,7 +206,7 @@ func (s *source) refusal(cfg *config.Config) (lastGood, error) {
 
 // reload applies the current file. Reloads are serialized, so that the copy is the applied file. A reload is not
 // canceled when its client disconnects, so that no file is applied only partially.
-func (s *source) reload(ctx context.Context, service Service, force bool) error {
+func (s *source) reload(ctx context.Context, service Service, force bool, author string) error {
 	select {
 	case s.reloading <- struct{}{}:
 		defer func() { <-s.reloading }()
@@ -219,7 +219,7 @@ func (s *source) reload(ctx context.Context, service Service, force bool) error 
 	defer s.memory.used()
 	err := service.Reload(ctx, force)
 	if err != nil {
-		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
+		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: fmt.Sprintf("asked by %s: %v", author, err)})
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.refusedRunning = s.read != nil && digestOf(s.loaded) == digestOf(s.running)
@@ -227,7 +227,7 @@ func (s *source) reload(ctx context.Context, service Service, force bool) error 
 		return err
 	}
 	s.mu.Lock()
-	e := event.Event{Kind: event.ReloadApplied, Subject: s.path, From: digestOf(s.running), To: digestOf(s.loaded), Reason: "reloaded: " + s.loaded.Summary()}
+	e := event.Event{Kind: event.ReloadApplied, Subject: s.path, From: digestOf(s.running), To: digestOf(s.loaded), Reason: "reloaded by " + author + ": " + s.loaded.Summary()}
 	s.mu.Unlock()
 	s.applied()
 	s.record(e)

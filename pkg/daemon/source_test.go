@@ -137,12 +137,12 @@ func TestLastGoodCopy(t *testing.T) {
 			t.Errorf("copy %q, problems %q", got, l.said())
 		}
 		put(t, file, otherFile)
-		if err := l.reload(t.Context(), l.service, false); err != nil || l.copied() != otherFile {
+		if err := l.reload(t.Context(), l.service, false, "root"); err != nil || l.copied() != otherFile {
 			t.Errorf("reload: %v; copy %q", err, l.copied())
 		}
 		put(t, file, clusterFile)
 		l.service.refuse = errors.New("this machine has no IPVS")
-		if err := l.reload(t.Context(), l.service, false); !errors.Is(err, l.service.refuse) || l.copied() != otherFile {
+		if err := l.reload(t.Context(), l.service, false, "root"); !errors.Is(err, l.service.refuse) || l.copied() != otherFile {
 			t.Errorf("a valid file that was not applied: %v; copy %q", err, l.copied())
 		}
 		if got := l.said(); got != "the last reload was refused, the former cluster file stays in force: this machine has no IPVS" {
@@ -171,7 +171,7 @@ func TestLastGoodCopy(t *testing.T) {
 			if log := l.stderr.String(); strings.Count(log, "level=ERROR") < 2 || !strings.Contains(log, "the last good copy runs") {
 				t.Errorf("%s: not reported in\n%s", tt.name, log)
 			}
-			if err := l.reload(t.Context(), l.service, false); err == nil || len(l.problems()) != 1 || !strings.Contains(l.said(), "the last good copy") {
+			if err := l.reload(t.Context(), l.service, false, "root"); err == nil || len(l.problems()) != 1 || !strings.Contains(l.said(), "the last good copy") {
 				t.Errorf("%s: reload: %v, problems %q", tt.name, err, l.said())
 			}
 			if l.copied() != otherFile {
@@ -184,7 +184,7 @@ func TestLastGoodCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, file, clusterFile)
-		if err := l.reload(t.Context(), l.service, false); err != nil || len(l.problems()) != 0 || l.copied() != clusterFile {
+		if err := l.reload(t.Context(), l.service, false, "root"); err != nil || len(l.problems()) != 0 || l.copied() != clusterFile {
 			t.Errorf("a corrected file: %v, problems %q, copy %q", err, l.said(), l.copied())
 		}
 		l.stop()
@@ -313,7 +313,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if err := l.reload(t.Context(), l.service, false); err != nil {
+			if err := l.reload(t.Context(), l.service, false, "root"); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -324,7 +324,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 		if err := os.Mkdir(state, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.reload(t.Context(), l.service, false); err != nil || l.copied() != clusterFile || !strings.Contains(l.stderr.String(), "saved again") {
+		if err := l.reload(t.Context(), l.service, false, "root"); err != nil || l.copied() != clusterFile || !strings.Contains(l.stderr.String(), "saved again") {
 			t.Errorf("%v, copy %q\n%s", err, l.copied(), l.stderr.String())
 		}
 		l.stop()
@@ -342,10 +342,10 @@ func TestReloadOutlivesItsClient(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		slow := &slowService{following: l.service, begun: make(chan struct{}), goOn: make(chan struct{})}
 		first := make(chan error)
-		go func() { first <- l.reload(gone, slow, false) }()
+		go func() { first <- l.reload(gone, slow, false, "root") }()
 		<-slow.begun
 		second := make(chan error)
-		go func() { second <- l.reload(gone, slow, false) }()
+		go func() { second <- l.reload(gone, slow, false, "root") }()
 		synctest.Wait()
 		cancel()
 		if err := <-second; !errors.Is(err, context.Canceled) {
@@ -393,7 +393,7 @@ func TestWarningsAreLoggedOnce(t *testing.T) {
 			{warned, 1}, {"# a line more\n" + warned, 1}, {"version: 2\n", 1}, {warned, 1}, {clusterFile, 1}, {warned, 2},
 		} {
 			put(t, file, tt.text)
-			_ = l.reload(t.Context(), l.service, false)
+			_ = l.reload(t.Context(), l.service, false, "root")
 			if got := l.stderr.Count("no instance tracks spare"); got != tt.lines || l.stderr.Count("warning:") != 0 {
 				t.Errorf("after %.20q: %d lines, want %d:\n%s", tt.text, got, tt.lines, l.stderr.String())
 			}

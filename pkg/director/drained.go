@@ -15,12 +15,12 @@ import (
 // overrideDirector hands over what this director is MASTER of, and stays out; or takes part in the elections again.
 func (d *Director) overrideDirector(ctx context.Context, l *loops, before override.Set, decided override.Override, r status.OverrideRequest) ([]string, error) {
 	if decided.Kind == override.Enable {
-		return d.takeBackAll(l), nil
+		return d.takeBackAll(l, decided.Author), nil
 	}
-	done, tried, err := d.handOverAll(ctx, l, r.Force)
+	done, tried, err := d.handOverAll(ctx, l, r.Force, decided.Author)
 	if err != nil && !r.Force {
 		_ = l.overrides.store(before) // an error is reported as a problem
-		d.takeBackAll(l, tried...)
+		d.takeBackAll(l, decided.Author, tried...)
 		return nil, fmt.Errorf("%w: this director stays in the elections (handovers before that, which it has ended: %d); with --force it only preempts nobody", err, len(done))
 	}
 	if err != nil {
@@ -31,7 +31,7 @@ func (d *Director) overrideDirector(ctx context.Context, l *loops, before overri
 
 // handOverAll hands over every instance that is MASTER, and ends at the first that nobody takes over unless onward is set.
 // tried are the instances that it has begun to hand over.
-func (d *Director) handOverAll(ctx context.Context, l *loops, onward bool) (done, tried []string, err error) {
+func (d *Director) handOverAll(ctx context.Context, l *loops, onward bool, author string) (done, tried []string, err error) {
 	for _, i := range d.plan.Load().Instances {
 		name := i.Config.Name
 		members, unknown := l.instances.named(name, nil)
@@ -39,7 +39,7 @@ func (d *Director) handOverAll(ctx context.Context, l *loops, onward bool) (done
 			continue
 		}
 		tried = append(append(tried, name), d.groupMembers(name)...)
-		text, failed := d.FailOver(ctx, name, false)
+		text, failed := d.FailOver(ctx, name, false, author)
 		if failed == nil {
 			done = append(done, text)
 			continue
@@ -52,14 +52,14 @@ func (d *Director) handOverAll(ctx context.Context, l *loops, onward bool) (done
 }
 
 // takeBackAll lets instances that were handed over preempt again: those with the names, or without names all.
-func (d *Director) takeBackAll(l *loops, names ...string) (done []string) {
+func (d *Director) takeBackAll(l *loops, author string, names ...string) (done []string) {
 	for _, i := range d.plan.Load().Instances {
 		name := i.Config.Name
 		members, err := l.instances.named(name, nil)
 		if err != nil || len(names) > 0 && !slices.Contains(names, name) || !members[0].actor.Snapshot().Handover.Done {
 			continue
 		}
-		if text, err := d.FailOver(context.Background(), name, true); err == nil {
+		if text, err := d.FailOver(context.Background(), name, true, author); err == nil {
 			done = append(done, text)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *Director) releaseDrained() bool {
 		return true
 	}
 	if _, out := l.overrides.load().Director(time.Now()); !out {
-		d.takeBackAll(l)
+		d.takeBackAll(l, "the time is up for which this director is drained")
 	}
 	return true
 }

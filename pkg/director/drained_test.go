@@ -55,7 +55,7 @@ func TestDirectorDrainedForATime(t *testing.T) {
 		n.silence("successor of " + vip)
 		m.pass(time.Second)
 		n.succeed(51, vip)
-		if _, err := m.FailOver(t.Context(), "a", false); err != nil {
+		if _, err := m.FailOver(t.Context(), "a", false, "root"); err != nil {
 			t.Fatal(err)
 		}
 		m.expectState("handed over", "a", "BACKUP")
@@ -76,7 +76,7 @@ func TestDirectorHalfDrained(t *testing.T) {
 		m.answer("10.77.0.3", health.Result{Code: health.OK, Class: health.Good})
 		m.start(pairOf(m, true, "") + router("b", "eth0", 52, "10.77.0.101") + router("c", "eth0", 53, "10.77.0.102"))
 		n.succeed(51, vip)
-		if _, err := m.FailOver(t.Context(), "a", false); err != nil {
+		if _, err := m.FailOver(t.Context(), "a", false, "root"); err != nil {
 			t.Fatal(err)
 		}
 		n.succeed(52, "10.77.0.101")

@@ -18,8 +18,8 @@ import (
 
 // FailOver hands an instance over to another director, with its sync group, and waits until that has ended; name is that of
 // an instance or a sync group of this director. With release it ends what an earlier handover has left: the instance
-// preempts again. done says what has happened. An error says why nothing, or something else, has.
-func (d *Director) FailOver(ctx context.Context, name string, release bool) (done string, err error) {
+// preempts again. author is who wants it. done says what has happened. An error says why nothing, or something else, has.
+func (d *Director) FailOver(ctx context.Context, name string, release bool, author string) (done string, err error) {
 	l := d.loops.Load()
 	if l == nil {
 		return "", errors.New("the director has not started yet: try again, or see its log")
@@ -29,7 +29,7 @@ func (d *Director) FailOver(ctx context.Context, name string, release bool) (don
 		return "", err
 	}
 	if release {
-		return d.takeBack(name, members)
+		return d.takeBack(name, members, author)
 	}
 	for _, i := range members {
 		if s := i.actor.Snapshot(); s.State != vrrp.Master {
@@ -44,7 +44,7 @@ func (d *Director) FailOver(ctx context.Context, name string, release bool) (don
 	if len(alive) == 0 {
 		return "", fmt.Errorf("no other director answers, so that nobody would take %s over: see lvsctl status there", name)
 	}
-	d.record(members, "handing over: an operator")
+	d.record(members, "handing over: "+author)
 	alive[0].actor.HandOver(vrrp.HandOver{Reason: "lvsctl failover"})
 	for _, i := range members {
 		l.sync.peers.GiveWay(i.wanted.ID)
@@ -53,7 +53,7 @@ func (d *Director) FailOver(ctx context.Context, name string, release bool) (don
 }
 
 // takeBack lets instances take part in the election as before.
-func (d *Director) takeBack(name string, members []*instance) (string, error) {
+func (d *Director) takeBack(name string, members []*instance, author string) (string, error) {
 	out := false
 	for _, i := range members {
 		out = out || i.actor.Snapshot().Handover.Done
@@ -62,7 +62,7 @@ func (d *Director) takeBack(name string, members []*instance) (string, error) {
 		return "", fmt.Errorf("%s has not been handed over, or has become MASTER again", name)
 	}
 	members[0].actor.TakeBack()
-	d.record(members, "takes part in the election again: an operator")
+	d.record(members, "takes part in the election again: "+author)
 	return name + " takes part in the election again", nil
 }
 

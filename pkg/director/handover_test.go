@@ -29,7 +29,7 @@ func handoverCases() []codesCase {
 			n.hear("successor", 10, "10.77.0.3", 51, 50)
 		},
 		Mend: func(n *node) {
-			if done, err := n.FailOver(n.t.Context(), "a", true); err != nil {
+			if done, err := n.FailOver(n.t.Context(), "a", true, "root"); err != nil {
 				n.t.Errorf("%s, %v", done, err)
 			}
 			n.silence("successor")
@@ -113,7 +113,7 @@ func TestFailOver(t *testing.T) {
 		m.start(pairOf(m, false, "") + "sync_groups: [{name: all, instances: [a]}]\n")
 		try := func(name string, release bool, want string) {
 			t.Helper()
-			done, err := m.FailOver(t.Context(), name, release)
+			done, err := m.FailOver(t.Context(), name, release, "root")
 			if err != nil {
 				done = err.Error()
 			}

@@ -68,7 +68,7 @@ func (d *Director) Override(ctx context.Context, r status.OverrideRequest, autho
 	}
 	if r.Kind == override.Enable && len(was) == 0 && !active(before, target, now) {
 		if r.Director { // a handover by lvsctl failover, or one that an earlier drain has left, ends, too
-			doc.Done = d.takeBackAll(l)
+			doc.Done = d.takeBackAll(l, decided.Author)
 			doc.Changed = len(doc.Done) > 0
 		}
 		return doc, nil

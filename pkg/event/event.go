@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -84,6 +86,24 @@ type Event struct {
 // Lost returns an event that reports count missing events and why.
 func Lost(at time.Time, count int, why string) Event {
 	return Event{Time: at, Kind: EventsLost, Reason: fmt.Sprintf("%d events are missing here: %s", count, why)}
+}
+
+// ID returns a name of the event. It is the same for as long as the event is kept, also after a restart of the daemon; no other event
+// has it, but one of the same time with the same texts.
+func (e Event) ID() string {
+	digest := fnv.New32a()
+	fmt.Fprintf(digest, "%q %q %q %q %q %q %d", e.Kind, e.Subject, e.From, e.To, e.Code, e.Reason, e.VirtualRouterID)
+	return fmt.Sprintf("%d-%08x", e.Time.UnixNano(), digest.Sum32())
+}
+
+// TimeOfID returns the time of the event with an ID.
+func TimeOfID(id string) (time.Time, error) {
+	nanoseconds, digest, _ := strings.Cut(id, "-")
+	at, err := strconv.ParseInt(nanoseconds, 10, 64)
+	if err != nil || len(digest) != 8 {
+		return time.Time{}, fmt.Errorf("%.60q is not the id of an event", id)
+	}
+	return time.Unix(0, at), nil
 }
 
 const (

@@ -61,6 +61,18 @@ func (j *Journal) Follow(from time.Time) ([]event.Event, *Subscription) {
 	return j.ring.since(from), j.subscribe()
 }
 
+// FollowAfter returns the events after the one with an id (see event.Event.ID), and a subscription to all later ones. If that event is
+// not in memory any more, these are the events since its time, after one that says so.
+func (j *Journal) FollowAfter(id string) ([]event.Event, *Subscription, error) {
+	at, err := event.TimeOfID(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ring.after(id, at), j.subscribe(), nil
+}
+
 // restore inserts the events of earlier runs before those of this run.
 func (j *Journal) restore(earlier *ring) {
 	j.mu.Lock()

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 	"unsafe"
 
@@ -39,4 +40,16 @@ func (r *ring) since(from time.Time) []event.Event {
 		}
 	}
 	return all
+}
+
+// after returns the events after the one with an id, which happened at a time; without that one those since then, and before
+// them one that says that others may be missing.
+func (r *ring) after(id string, at time.Time) []event.Event {
+	for n, e := range slices.Backward(r.events) {
+		if e.Time.Equal(at) && e.ID() == id {
+			return slices.Clone(r.events[n+1:])
+		}
+	}
+	missing := event.Event{Time: at, Kind: event.EventsLost, Reason: "events may be missing here: the one that was received last is not in memory any more"}
+	return append([]event.Event{missing}, r.since(at)...)
 }
