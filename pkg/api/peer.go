@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/localsock"
@@ -47,9 +49,41 @@ func mayNotChange(r *http.Request) string {
 	return fmt.Sprintf("%s may read and change nothing: run it as root, or as a member of the group %s (usermod -aG %s %s, then log in again)", name, AdminGroup, AdminGroup, name)
 }
 
+// refusal returns why the sender of a request does not have a role; "" if it has.
+func (s *server) refusal(wanted role, r *http.Request) string {
+	if s.remote == nil {
+		if wanted == change {
+			return mayNotChange(r)
+		}
+		return ""
+	}
+	name := certified(r.TLS)
+	if name == "" {
+		return "this connection has no certificate with a name"
+	}
+	if err := s.remote.Accepts(r.TLS); err != nil {
+		return "this connection is not accepted any more: connect again: " + err.Error()
+	}
+	if wanted == change && !slices.Contains(s.remote.Admins(), name) {
+		return fmt.Sprintf("%s may read and change nothing: add it to admins in the section api of the cluster file", name)
+	}
+	return ""
+}
+
+// certified returns the name in the certificate of a client; "" if it has none.
+func certified(c *tls.ConnectionState) string {
+	if c == nil || len(c.VerifiedChains) == 0 {
+		return ""
+	}
+	return c.VerifiedChains[0][0].Subject.CommonName
+}
+
 // author returns the name of the user who sent a request. Behind sudo, which only root can claim, that is the user who
 // called it.
 func author(r *http.Request) string {
+	if name := certified(r.TLS); name != "" {
+		return name + " (certificate, from " + r.RemoteAddr + ")"
+	}
 	peer, known := r.Context().Value(peerKey{}).(localsock.Peer)
 	if !known {
 		return "unknown"

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -22,13 +23,37 @@ const (
 
 // Serve answers on the listener until ctx ends.
 func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Logger) error {
-	return newServer(h, log).serve(ctx, listener)
+	return newServer(h, log).serve(ctx, Limit(listener, maxConnections))
+}
+
+// Remote is how clients of other machines are known: by the names in their certificates.
+type Remote struct {
+	// TLS returns what new connections use. It is called for each of them, so that certificates can be replaced.
+	TLS func() (*tls.Config, error)
+	// Accepts returns why a connection that was made before is not accepted any more; nil if it is.
+	Accepts func(*tls.ConnectionState) error
+	// Admins are the names of those who may change something.
+	Admins func() []string
+}
+
+// maxRemote limits the connections of other machines.
+const maxRemote = 64
+
+// ServeRemote answers clients of other machines on the listener until ctx ends.
+func ServeRemote(ctx context.Context, listener net.Listener, h Handlers, remote Remote, log *slog.Logger) error {
+	s := newServer(h, log)
+	s.remote = &remote
+	return s.serve(ctx, tls.NewListener(Limit(listener, maxRemote), &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return remote.TLS() },
+	}))
 }
 
 // server answers the requests of one listener.
 type server struct {
-	h   Handlers
-	log *slog.Logger
+	h      Handlers
+	remote *Remote // nil: clients are processes of this machine
+	log    *slog.Logger
 	// writeWithin limits a single write to a client that follows events.
 	writeWithin time.Duration
 }
@@ -46,6 +71,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -56,7 +82,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 			_ = web.Close()
 		}
 	})
-	err := web.Serve(Limit(listener, maxConnections))
+	err := web.Serve(listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
@@ -93,11 +119,10 @@ func (s *server) mux(ctx context.Context) http.Handler {
 // admitting answers the requests of those who have the role of a route, and refuses the others.
 func (s *server) admitting(r route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if r.role == change {
-			if why := mayNotChange(req); why != "" {
-				refuse(w, http.StatusForbidden, why)
-				return
-			}
+		if why := s.refusal(r.role, req); why != "" {
+			w.Header().Set("Connection", "close")
+			refuse(w, http.StatusForbidden, why)
+			return
 		}
 		limit := r.maxBody
 		if limit == 0 {

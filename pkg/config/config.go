@@ -25,6 +25,7 @@ type Config struct {
 	Hooks          []Hook       `json:",omitempty"` // for all instances, sync groups, real servers and virtual servers
 	Mail           Mail         `json:",omitzero"`
 	Metrics        Metrics      `json:",omitzero"`
+	API            API          `json:",omitzero"`
 
 	MaintenanceDir string          `json:",omitzero"`  // whose files drain real servers, an absolute path; "": none
 	StopTimeout    time.Duration   `json:",omitzero"`  // of a handover before a graceful stop; 0: none

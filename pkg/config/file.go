@@ -32,6 +32,7 @@ type contents struct {
 	hooks       []Hook
 	mail        Mail
 	metrics     Metrics
+	api         API
 	stopTimeout time.Duration
 	// maintenanceDir is "" without one.
 	maintenanceDir string
@@ -91,7 +92,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		timeoutsField(timeoutsSection()),
 		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
 		mailField(mailSection()),
-		metricsField(metricsSection()),
+		metricsField(metricsSection()), apiField(apiSection()),
 		connectionSyncField(connectionSyncSection()),
 		stopTimeoutField(),
 		maintenanceDirField(),
@@ -111,7 +112,6 @@ func topReserved() []later {
 		{name: "peer", doc: "a channel between directors in addition to VRRP"},
 		{name: "servers", doc: "real server hosts with options for the agent, by name"},
 		{name: "mysql_groups", doc: "MySQL servers that replicate, and their roles"},
-		{name: "api", doc: "who may use the daemons' sockets"},
 		{name: "on_stop", doc: onStop},
 	}
 }

@@ -108,7 +108,7 @@ func (v value) checkVersion() bool {
 }
 
 func (c *contents) config() *Config {
-	out := &Config{Directors: bare(c.directors), Timeouts: c.timeouts, Hooks: c.hooks, Mail: c.mail, Metrics: c.metrics, StopTimeout: c.stopTimeout, MaintenanceDir: c.maintenanceDir}
+	out := &Config{Directors: bare(c.directors), Timeouts: c.timeouts, Hooks: c.hooks, Mail: c.mail, Metrics: c.metrics, API: c.api, StopTimeout: c.stopTimeout, MaintenanceDir: c.maintenanceDir}
 	if len(c.directors) > 0 {
 		out.DirectorsAt = c.directors[0].at.position()
 		out.DirectorsAt.Path = "directors"

@@ -17,7 +17,7 @@ func probeServer(f *flags) *cobra.Command {
 	verbose := false
 	cmd := &cobra.Command{
 		Use: "probe SERVICE/SERVER", Short: "make the checks of a real server once, without effect on its state; exit code 1 if one is not good",
-		Args: exactly(1, oneServer), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(1, oneServer), ValidArgsFunction: f.completing(serverNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := f.client().Probe(cmd.Context(), args[0])
 			if err != nil {
@@ -55,7 +55,7 @@ func printProbes(w io.Writer, all []status.Probe, verbose bool) {
 func explainServer(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "explain SERVICE/SERVER", Short: "say why a real server is in or out, with the last results of its checks and what decided",
-		Args: exactly(1, oneServer), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(1, oneServer), ValidArgsFunction: f.completing(serverNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := f.client().Explain(cmd.Context(), args[0])
 			if err != nil {

@@ -10,7 +10,7 @@ func failOver(f *flags) *cobra.Command {
 	release := false
 	cmd := &cobra.Command{
 		Use: "failover INSTANCE|GROUP", Short: "hand the virtual addresses of an instance or sync group over to another director, and stay out",
-		Args: exactly(1, "one argument: the name of an instance or of a sync group"), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(1, "one argument: the name of an instance or of a sync group"), ValidArgsFunction: f.completing(electedNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			done, err := f.client().FailOver(cmd.Context(), args[0], release)
 			if err != nil {

@@ -47,7 +47,7 @@ func enableServer(f *flags) *cobra.Command {
 }
 
 func (c *overrideCommand) command(use, short string) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: c.take, ValidArgsFunction: cobra.NoFileCompletions, RunE: c.run}
+	cmd := &cobra.Command{Use: use, Short: short, Args: c.take, ValidArgsFunction: c.completing(targetNames), RunE: c.run}
 	kind := c.request.Kind
 	cmd.Flags().StringVar(&c.request.Reason, "reason", "", "why, for lvsctl status and the events")
 	if kind == override.Drain || kind == override.Enable {

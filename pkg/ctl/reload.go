@@ -101,7 +101,7 @@ func printDifference(w io.Writer, doc status.Difference) error {
 
 func zeroCounters(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "zero [SERVICE]", Short: "set the counters of a virtual server and its real servers to zero, or of all virtual servers of the director", ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "zero [SERVICE]", Short: "set the counters of a virtual server and its real servers to zero, or of all virtual servers of the director", ValidArgsFunction: f.completing(serviceNames),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return &daemon.UsageError{Err: errors.New("want one argument at most: a virtual server")}

@@ -23,7 +23,7 @@ func virtualRouters(f *flags) *cobra.Command {
 func record(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "record [INSTANCE]", Short: "print the last events of an instance, or of all, with their results, as a trace that a test can replay",
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: f.completing(instanceNames),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) <= 1 {
 				return nil

@@ -24,6 +24,7 @@ type surrounded struct {
 	life   *life
 	events *journal.Journal
 	public *published
+	remote *published
 }
 
 // codesCases has a case for each code of problemtest.OfDaemon.
@@ -133,6 +134,14 @@ func codesCases() []problemtest.Case[*surrounded] {
 			},
 			Mend: func(s *surrounded) { s.public.apply("", "") },
 		},
+		{
+			Code: problem.APINotOffered,
+			Break: func(s *surrounded) {
+				put(s.t, filepath.Join(s.dir, "api.yaml"), "")
+				s.remote.apply("127.0.0.1:9651", filepath.Join(s.dir, "api.yaml"))
+			},
+			Mend: func(s *surrounded) { s.remote.apply("", "") },
+		},
 	}
 }
 
@@ -151,7 +160,7 @@ func TestProblemCodes(t *testing.T) {
 		t.Run(c.Name(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &surrounded{t: t, dir: t.TempDir(), file: write(t, clusterFile)}
-				s.public = publish(t)
+				s.public, s.remote = publish(t), answering(t)
 				s.events = journal.New(s.dir, func(event.Event) {})
 				ctx, cancel := context.WithCancel(context.Background())
 				ended := make(chan struct{})
@@ -160,7 +169,7 @@ func TestProblemCodes(t *testing.T) {
 				defer func() { s.life.stop(); cancel(); <-ended }()
 				var history problem.History
 				look := func() []problem.Problem {
-					now := problem.Declared().Report(slices.Concat(s.life.problems(), unsaved(s.events), s.public.problems()))
+					now := problem.Declared().Report(slices.Concat(s.life.problems(), unsaved(s.events), s.public.problems(), s.remote.problems()))
 					history.Look(time.Now(), now, true)
 					return now
 				}

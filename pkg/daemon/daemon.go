@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -240,13 +241,18 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	from := newSource(f.config, f.stateDir, log)
 	counts := new(tally)
 	from.record = counts.counting(events.Record)
-	public := newPublisher(counts, from.runningFile, log)
-	from.told = public.applied
+	public, remote := newPublisher(from.runningFile, log), newPublisher(from.runningFile, log)
+	from.told = func() {
+		public.applied()
+		remote.applied()
+	}
 	e := f.environment(log, from)
 	e.Record = from.record
 	hurry := make(chan struct{})
 	e.Hurry = hurry
-	e.Problems = func() []problem.Finding { return slices.Concat(from.problems(), unsaved(events), public.problems()) }
+	e.Problems = func() []problem.Finding {
+		return slices.Concat(from.problems(), unsaved(events), public.problems(), remote.problems())
+	}
 	life := &lifetime{program: p.Name, version: e.Version, record: e.Record}
 	e.Started = life.began(e.Started, from)
 	alone, beside := p.lock()
@@ -264,9 +270,14 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	public.service, _ = service.(measured)
-	public.loops = service.Heartbeats
-	return server{service: service, from: from, events: events, life: life, public: public, stalls: new(stalls), log: log, hurry: hurry}.serve(ctx, f.socket)
+	if m, ok := service.(measured); ok {
+		public.offer = (&meter{service: m, events: counts, loops: service.Heartbeats, started: time.Now()}).offer(public, log)
+	}
+	s := server{service: service, from: from, events: events, life: life, ports: []*publisher{public, remote}, stalls: new(stalls), log: log, hurry: hurry}
+	if r, ok := service.(reachable); ok {
+		remote.offer = remoteOffer(r, remote, s.handlers(), log)
+	}
+	return s.serve(ctx, f.socket)
 }
 
 // lock takes the lock of the program's role until release is called.
@@ -287,7 +298,7 @@ type server struct {
 	from    *source
 	events  *journal.Journal
 	life    *lifetime
-	public  *publisher
+	ports   []*publisher
 	stalls  *stalls
 	log     *slog.Logger
 	hurry   chan struct{}
@@ -354,10 +365,12 @@ func (s server) serve(ctx context.Context, socket string) error {
 		s.from.drift.watch(answering, s.from.runningDigest)
 		return nil
 	})
-	group.Go(func() error {
-		s.public.run(answering)
-		return nil
-	})
+	for _, p := range s.ports {
+		group.Go(func() error {
+			p.run(answering)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		s.watch(answering)
 		return nil

@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
-	"github.com/lvs-director/lvs-director/pkg/metrics"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/scrape"
 )
@@ -27,31 +25,34 @@ const (
 	webWithin = time.Second
 )
 
-// measured is a service with metrics.
-type measured interface {
-	// Metrics returns what they are made from. It waits for a second at most.
-	Metrics(ctx context.Context) metrics.Node
-	// MetricsAt returns where a cluster file wants them; invalid: nowhere.
-	MetricsAt(cfg *config.Config) netip.AddrPort
+// offer is what a daemon offers at a TCP port.
+type offer struct {
+	name string // for the log
+	key  string // the section of the cluster file
+	code problem.Code
+	lost string // what it means that the port is not open
+	// at returns where a cluster file wants it, and with which web configuration; invalid: nowhere.
+	at func(cfg *config.Config) (netip.AddrPort, string)
+	// accept returns why it cannot be offered with a web configuration; nil if it can.
+	accept func(scrape.Web) error
+	// serve answers until ctx ends, and closes the listener.
+	serve func(ctx context.Context, l net.Listener, at place) error
 }
 
-// place is where metrics are published.
+// place is where something is offered.
 type place struct {
 	at  netip.AddrPort // invalid: nowhere
 	web string         // the web configuration file; "" for none
 	tls bool           // as it asked for when the port was opened
 }
 
-// publisher publishes the metrics where the cluster file that runs says. Its goroutine is no loop that the watchdog waits for: it reads
+// publisher opens a port where the cluster file that runs says. Its goroutine is no loop that the watchdog waits for: it reads
 // files.
 type publisher struct {
-	service measured // nil: there are no metrics
-	events  *tally
-	loops   func() *heartbeat.Set
+	offer   *offer                // nil: nothing is offered
 	running func() *config.Config // nil before a file runs
 	listen  func(netip.AddrPort) (net.Listener, error)
 	log     *slog.Logger
-	started time.Time
 	changed chan struct{} // capacity 1: another file runs
 	disk    *disk
 
@@ -77,10 +78,8 @@ type readWeb struct {
 // webFor is how long a web configuration counts after it was read: for those who connect again and again it is read once in that time.
 const webFor = time.Second
 
-func newPublisher(events *tally, running func() *config.Config, log *slog.Logger) *publisher {
-	return &publisher{
-		events: events, running: running, listen: listenTCP, log: log, started: time.Now(), changed: make(chan struct{}, 1), disk: newDisk(), close: func() {},
-	}
+func newPublisher(running func() *config.Config, log *slog.Logger) *publisher {
+	return &publisher{running: running, listen: listenTCP, log: log, changed: make(chan struct{}, 1), disk: newDisk(), close: func() {}}
 }
 
 // applied says that another file may run. It does not block.
@@ -91,9 +90,9 @@ func (p *publisher) applied() {
 	}
 }
 
-// run publishes until ctx ends.
+// run keeps the port open until ctx ends.
 func (p *publisher) run(ctx context.Context) {
-	if p.service == nil {
+	if p.offer == nil {
 		return
 	}
 	defer func() { p.close() }()
@@ -116,7 +115,7 @@ func (p *publisher) run(ctx context.Context) {
 			reopen = true
 		case err := <-p.ended:
 			p.shut()
-			p.log.Error("metrics are no longer published; trying again", "error", err)
+			p.log.Error("a port is no longer open; trying again", "for", p.offer.name, "error", err)
 		case <-ticks:
 		}
 		want := p.wanted()
@@ -130,17 +129,17 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// wanted returns where the file that runs wants the metrics.
+// wanted returns where the file that runs wants the port.
 func (p *publisher) wanted() place {
 	cfg := p.running()
 	if cfg == nil {
 		return place{}
 	}
-	at := p.service.MetricsAt(cfg)
+	at, web := p.offer.at(cfg)
 	if !at.IsValid() {
 		return place{}
 	}
-	return place{at: at, web: cfg.Metrics.WebConfig}
+	return place{at: at, web: web}
 }
 
 // follow opens and closes the port. After a reload a port that is open with another kind of web configuration is opened again.
@@ -155,6 +154,9 @@ func (p *publisher) follow(ctx context.Context, want place, reload bool) error {
 	if err != nil {
 		return err // an open port refuses requests
 	}
+	if err := p.offer.accept(web); err != nil {
+		return fmt.Errorf("web_config %s: %w", want.web, err)
+	}
 	if want.tls = web.TLS(); p.open.at.IsValid() && p.open != want {
 		if !reload {
 			return fmt.Errorf("web_config %s has tls_server_config now and had not before, or the other way round: run lvsctl reload", want.web)
@@ -166,7 +168,7 @@ func (p *publisher) follow(ctx context.Context, want place, reload bool) error {
 	}
 	listener, err := p.listen(want.at)
 	if err != nil {
-		return fmt.Errorf("%w (%s)", err, listenRemedy(err))
+		return fmt.Errorf("%w (%s)", err, listenRemedy(err, p.offer.key))
 	}
 	p.serve(ctx, listener, want)
 	return nil
@@ -179,9 +181,7 @@ func (p *publisher) serve(ctx context.Context, listener net.Listener, at place) 
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		err := scrape.Serve(ctx, listener, scrape.Options{
-			Metrics: p.node, Web: func() (scrape.Web, error) { return p.web(at.web) }, TLS: at.tls, Log: p.log,
-		})
+		err := p.offer.serve(ctx, listener, at)
 		if ctx.Err() == nil {
 			ended <- errors.Join(errors.New("the server has ended"), err)
 		}
@@ -191,13 +191,13 @@ func (p *publisher) serve(ctx context.Context, listener net.Listener, at place) 
 		cancel()
 		<-gone
 	}
-	p.log.Info("metrics are published", "address", at.at.String(), "tls", at.tls)
+	p.log.Info("a port is open", "for", p.offer.name, "address", at.at.String(), "tls", at.tls)
 }
 
 // shut closes the port if it is open.
 func (p *publisher) shut() {
 	if p.open.at.IsValid() {
-		p.log.Info("metrics are no longer published", "address", p.open.at.String())
+		p.log.Info("a port is closed", "for", p.offer.name, "address", p.open.at.String())
 	}
 	p.close()
 	p.open, p.close, p.ended = place{}, func() {}, nil
@@ -221,63 +221,42 @@ func (p *publisher) web(path string) (scrape.Web, error) {
 	return w, err
 }
 
-// node returns what the metrics are made from.
-func (p *publisher) node(ctx context.Context) metrics.Node {
-	n := p.service.Metrics(ctx)
-	n.GoVersion, n.Started, n.Events = runtime.Version(), p.started, p.events.counts()
-	n.Loops = loopCounts(p.loops())
-	return n
-}
-
-// loopCounts adds up the loops of the same name.
-func loopCounts(loops *heartbeat.Set) []metrics.LoopCount {
-	var all []metrics.LoopCount
-	at := map[string]int{}
-	for _, c := range loops.Counts() {
-		i, known := at[c.Name]
-		if !known {
-			i = len(all)
-			at[c.Name] = i
-			all = append(all, metrics.LoopCount{Name: c.Name})
-		}
-		all[i].Beats += c.Beats
-	}
-	return all
-}
-
 // report publishes the problem, and logs when it begins and ends.
 func (p *publisher) report(want place, err error) {
 	text := ""
 	if err != nil {
-		text = fmt.Sprintf("the metrics are not published at %s: %v", want.at, err)
+		text = fmt.Sprintf("%s at %s: %v", p.offer.lost, want.at, err)
 	}
 	switch {
 	case !p.trouble.set(text):
 	case text != "":
-		p.log.Error("cannot publish the metrics; trying again", "problem", text)
+		p.log.Error("cannot open a port; trying again", "problem", text)
 	default:
-		p.log.Info("the metrics can be published again, or are no longer wanted")
+		p.log.Info("a port can be opened again, or is no longer wanted", "for", p.offer.name)
 	}
 }
 
-// problems returns why the metrics are not published, if they should be.
+// problems returns why the port is not open, if it should be.
 func (p *publisher) problems() []problem.Finding {
-	return p.trouble.findings(problem.MetricsNotPublished)
+	if p.offer == nil {
+		return nil
+	}
+	return p.trouble.findings(p.offer.code)
 }
 
 // listenRemedy returns what to do about a port that cannot be opened.
-func listenRemedy(err error) string {
+func listenRemedy(err error, key string) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "another program has the port: find it with ss -ltnp and end it, or choose another port in metrics"
+		return "another program has the port: find it with ss -ltnp and end it, or choose another port in " + key
 	case errors.Is(err, fs.ErrPermission):
-		return "choose a port from 1024 on in metrics: those below need CAP_NET_BIND_SERVICE, which the systemd units do not give"
+		return "choose a port from 1024 on in " + key + ": those below need CAP_NET_BIND_SERVICE, which the systemd units do not give"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "this machine does not have the address: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in metrics"
+		return "this machine does not have the address: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in " + key
 	case errors.Is(err, syscall.EAFNOSUPPORT):
-		return "this machine has no IPv6: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in metrics"
+		return "this machine has no IPv6: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in " + key
 	default:
-		return "see dmesg, or choose another address or port in metrics"
+		return "see dmesg, or choose another address or port in " + key
 	}
 }
 

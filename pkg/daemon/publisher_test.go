@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
@@ -115,10 +116,12 @@ func (scraped) Metrics(context.Context) metrics.Node {
 	return metrics.Node{Agent: &status.Agent{}}
 }
 func (scraped) MetricsAt(cfg *config.Config) netip.AddrPort { return cfg.Metrics.Listen }
+func (scraped) APIAt(cfg *config.Config) netip.AddrPort     { return cfg.API.Listen }
 
 // published is a publisher that runs until the end of the test.
 type published struct {
 	*publisher
+	meter *meter
 	ports *ports
 	beats heartbeat.Set
 	mu    sync.Mutex
@@ -126,13 +129,27 @@ type published struct {
 }
 
 func publish(t *testing.T) *published {
+	return publishing(t, func(p *published) *offer {
+		p.meter = &meter{service: scraped{}, events: new(tally), loops: func() *heartbeat.Set { return &p.beats }, started: time.Now()}
+		return p.meter.offer(p.publisher, slog.New(slog.DiscardHandler))
+	})
+}
+
+// answering answers other machines.
+func answering(t *testing.T) *published {
+	return publishing(t, func(p *published) *offer {
+		return remoteOffer(scraped{}, p.publisher, api.Handlers{Status: func() any { return status.Agent{} }}, slog.New(slog.DiscardHandler))
+	})
+}
+
+func publishing(t *testing.T, what func(*published) *offer) *published {
 	p := &published{ports: &ports{open: map[netip.AddrPort]*fakeListener{}}}
-	p.publisher = newPublisher(new(tally), func() *config.Config {
+	p.publisher = newPublisher(func() *config.Config {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.cfg
 	}, slog.New(slog.DiscardHandler))
-	p.service, p.loops, p.listen = scraped{}, func() *heartbeat.Set { return &p.beats }, p.ports.listen
+	p.offer, p.listen = what(p), p.ports.listen
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { p.run(ctx); close(done) }()
@@ -140,14 +157,15 @@ func publish(t *testing.T) *published {
 	return p
 }
 
-// apply runs a file with these metrics; listen "" is none.
+// apply runs a file with these metrics, and the same for other machines; listen "" is none.
 func (p *published) apply(listen, web string) {
-	m := config.Metrics{WebConfig: web}
+	m, a := config.Metrics{WebConfig: web}, config.API{WebConfig: web}
 	if listen != "" {
 		m.Listen = netip.MustParseAddrPort(listen)
+		a.Listen = m.Listen
 	}
 	p.mu.Lock()
-	p.cfg = &config.Config{Metrics: m}
+	p.cfg = &config.Config{Metrics: m, API: a}
 	p.mu.Unlock()
 	p.applied()
 	time.Sleep(1100 * time.Millisecond) // the server before may wait for a second for its connections
@@ -160,7 +178,7 @@ func TestPublisher(t *testing.T) {
 		p := publish(t)
 		p.beats.Start("the checker").Beat()
 		p.beats.Start("the checker").Beat() // two loops of one name are one series
-		p.events.count(event.Event{Kind: event.ReloadApplied})
+		p.meter.events.count(event.Event{Kind: event.ReloadApplied})
 		const a, b = "127.0.0.1:9650", "[::1]:9650"
 		problemIs := func(want string) {
 			t.Helper()
@@ -219,7 +237,7 @@ func TestListenRemedy(t *testing.T) {
 		{syscall.EMFILE, "dmesg"},
 	} {
 		err := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", tt.errno)}
-		got := listenRemedy(err)
+		got := listenRemedy(err, "metrics")
 		if !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %s, want %s", tt.errno, got, tt.want)
 		}
@@ -264,6 +282,29 @@ func TestPublisherWeb(t *testing.T) {
 		synctest.Wait()
 		if code, _ := p.ports.scrape(t, at); code != 500 || len(p.problems()) != 1 {
 			t.Errorf("the file is gone: %d %v", code, p.problems())
+		}
+	})
+}
+
+// TestRemoteNeedsCertificates: without certificates on both sides there is no port, and a problem that says what to write.
+func TestRemoteNeedsCertificates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := answering(t)
+		const at = "127.0.0.1:9651"
+		path := filepath.Join(t.TempDir(), "api.yaml")
+		for _, content := range []string{"", "basic_auth_users: {}", "tls_server_config: {}"} {
+			put(t, path, content)
+			p.apply(at, path)
+			time.Sleep(webFor + publishInterval)
+			synctest.Wait()
+			found := p.problems()
+			if len(found) != 1 || !strings.HasPrefix(found[0].Text, "other machines are not answered at 127.0.0.1:9651: web_config "+path+": ") || p.ports.at(at) != nil {
+				t.Errorf("%q: %+v, %v", content, found, p.ports.open)
+			}
+		}
+		p.apply("", "")
+		if len(p.problems()) != 0 {
+			t.Errorf("no longer wanted: %+v", p.problems())
 		}
 	})
 }

@@ -359,6 +359,7 @@ func commonCodes() []Declaration {
 			ExplainedBy: []Code{StateNotSaved},
 		},
 		metricsNotPublished(),
+		apiNotOffered(),
 	}
 }
 

@@ -122,7 +122,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case web.TLS() && r.TLS == nil:
 		refuse(w, "the web configuration asks for TLS, but this port has none yet: run lvsctl reload", http.StatusInternalServerError)
 		return
-	case !web.accepts(r.TLS):
+	case !web.Accepts(r.TLS):
 		refuse(w, "this connection has no certificate that is accepted now: connect again", http.StatusForbidden)
 		return
 	case !h.admitted(w, r, web):

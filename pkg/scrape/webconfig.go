@@ -32,8 +32,19 @@ type Web struct {
 // TLS reports whether it asks for TLS.
 func (w Web) TLS() bool { return w.tls != nil }
 
-// accepts reports whether a connection has the certificate that is wanted now: it may have been made before that was changed.
-func (w Web) accepts(c *tls.ConnectionState) bool {
+// Config returns what the TLS of new connections is made from; nil without TLS.
+func (w Web) Config() *tls.Config { return w.tls }
+
+// VerifiesClients reports whether each client needs a certificate that is verified.
+func (w Web) VerifiesClients() bool {
+	return w.tls != nil && w.tls.ClientAuth == tls.RequireAndVerifyClientCert
+}
+
+// HasUsers reports whether clients need a password.
+func (w Web) HasUsers() bool { return len(w.users) > 0 }
+
+// Accepts reports whether a connection has the certificate that is wanted now: it may have been made before that was changed.
+func (w Web) Accepts(c *tls.ConnectionState) bool {
 	switch {
 	case w.tls == nil:
 		return true

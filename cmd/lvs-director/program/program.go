@@ -53,6 +53,9 @@ func (s service) Status() any { return s.Director.Status() }
 // MetricsAt returns where a cluster file wants the metrics of directors.
 func (s service) MetricsAt(cfg *config.Config) netip.AddrPort { return cfg.Metrics.Listen }
 
+// APIAt returns where a cluster file wants directors to answer other machines.
+func (s service) APIAt(cfg *config.Config) netip.AddrPort { return cfg.API.Listen }
+
 func newDirector(e daemon.Environment, takeOver bool) (daemon.Service, error) {
 	node, err := e.Config.DirectorNamed(e.Node...)
 	if err != nil {

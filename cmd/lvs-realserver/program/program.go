@@ -67,6 +67,9 @@ func (s service) Status() any { return s.Snapshot() }
 // MetricsAt returns where a cluster file wants the metrics of agents.
 func (s service) MetricsAt(cfg *config.Config) netip.AddrPort { return cfg.Metrics.AgentListen }
 
+// APIAt returns where a cluster file wants agents to answer other machines.
+func (s service) APIAt(cfg *config.Config) netip.AddrPort { return cfg.API.AgentListen }
+
 // Record implements daemon.Service.
 func (s service) Record(string) (string, error) {
 	return "", errors.New("a real server does not run VRRP: ask a director (of this machine: --socket /run/lvs-director/director.sock)")

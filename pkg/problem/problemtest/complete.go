@@ -13,7 +13,7 @@ import (
 
 // OfDaemon are the codes that package daemon detects for both roles. Their cases are in its table.
 func OfDaemon() []problem.Code {
-	return []problem.Code{problem.ClusterFileUnusable, problem.ClusterFileChanged, problem.ReloadRefused, problem.EventsNotSaved, problem.MetricsNotPublished}
+	return []problem.Code{problem.ClusterFileUnusable, problem.ClusterFileChanged, problem.ReloadRefused, problem.EventsNotSaved, problem.MetricsNotPublished, problem.APINotOffered}
 }
 
 // Complete fails the test for each declared code without a case: of the role, or those of OfDaemon if the role is
