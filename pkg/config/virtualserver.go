@@ -24,8 +24,13 @@ type virtualServer struct {
 	inhibit   bool // inhibit_on_failure, which real servers inherit
 }
 
-// members returns the real servers and the sorry servers.
-func (s *virtualServer) members() []placed[realServer] { return slices.Concat(s.servers, s.sorry) }
+// members returns the real servers and the sorry servers, which must not be changed.
+func (s *virtualServer) members() []placed[realServer] {
+	if len(s.sorry) == 0 { // the usual case; copies for a thousand virtual servers take a quarter of the memory that reading them allocates
+		return slices.Clip(s.servers)
+	}
+	return slices.Concat(s.servers, s.sorry)
+}
 
 func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 	s := &sectionOf[virtualServer]{
