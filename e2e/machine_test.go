@@ -4,13 +4,72 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
+
+// TestServerBehindRouter: a real server with forward: dr is in another network. Its check succeeds, and its clients fail: the
+// router gets their packets and sends them back to the VIP. The status names server and router until the server is taken out
+// of the file.
+//
+// Proves docs/doctor.md: "| a real server behind a router with `forward: dr` | `server_behind_router` |"
+func TestServerBehindRouter(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	s := shape{advert: "100ms"}
+	distant := strings.Replace(s.file(), "10.77.0.12", "10.79.0.12", 1)
+	c := &cluster{t: t, net: lab.New(t)}
+	c.lan = c.net.Bridge("lan")
+	far := c.net.Bridge("far")
+	c.file = c.net.File("cluster.yaml", distant)
+	c.master = c.node("lvs-master", "10.77.0.2/24", "lvs-director")
+	c.backup = c.node("lvs-backup", "10.77.0.3/24", "lvs-director")
+	c.mysql1 = c.node("mysql1", "10.77.0.11/24", "lvs-realserver")
+	c.mysql2 = newNode(t, c.net.Host("mysql2", far.At("10.79.0.12/24")), "lvs-realserver", c.file)
+	c.client = c.net.Host("client", c.lan.At("10.77.0.50/24"))
+	router := c.net.Host("router", c.lan.At("10.77.0.1/24"), far.At("10.79.0.1/24"))
+	router.Sysctl("net.ipv4.ip_forward", "1")
+	for _, n := range []*node{c.master, c.backup, c.mysql1} {
+		n.Run("ip", "route", "add", "10.79.0.0/24", "via", "10.77.0.1")
+	}
+	c.client.Run("ip", "route", "add", "10.79.0.0/24", "via", "10.77.0.1")
+	c.mysql2.Gateway("10.79.0.1")
+	c.answering()
+	for _, n := range []*node{c.mysql1, c.mysql2, c.master, c.backup} {
+		n.start()
+	}
+	c.awaitHolder(c.master, soon)
+	for _, n := range []*node{c.master, c.backup} {
+		n.awaitCheck(1, "mysql: real servers with forward: dr are behind a router, which sends the packets of clients back: 10.79.0.12 (through 10.77.0.1)")
+	}
+	wire := capture.Start(router, "eth0", "tcp and dst port 3306 and dst host "+vip)
+	m := measure.Start(c.client, vipPort, measure.Options{})
+	m.WaitAnswered("mysql1", soon)
+	wire.Wait(` > `+vip+`\.3306: Flags \[S\]`, soon)
+	time.Sleep(time.Second) // for attempts of both servers
+	result := m.Stop()
+	if by := result.AnsweredBy(); result.Failed() == 0 || by["mysql2"] != 0 {
+		t.Errorf("answered by %v: %s", by, result)
+	}
+	c.net.File("cluster.yaml", strings.Replace(distant, "      - {name: mysql2, address: 10.79.0.12, weight: 1}\n", "", 1))
+	for _, n := range []*node{c.master, c.backup} {
+		if out, err := n.ctl("reload"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		n.awaitCheck(0, "OK")
+	}
+	after := measure.Start(c.client, vipPort, measure.Options{})
+	after.WaitAnswered("mysql1", soon)
+	if result := after.Stop(); result.Failed() != 0 {
+		t.Error(result)
+	}
+}
 
 // trackingLimit is the kernel's maximum of connections, which is one for all network namespaces.
 const trackingLimit = "/proc/sys/net/netfilter/nf_conntrack_max"

@@ -29,7 +29,7 @@ const (
 // answerMonitor judges whether this host would accept the packets of clients, which IPVS takes after the chain INPUT, and
 // forward the answers of real servers with forward: nat. The packet filter sees those in the chain FORWARD, with the real
 // server's address as source, because IPVS rewrites them later. It also finds VIPs for which this host answers ARP because
-// of arp_ignore, which has no events, and tables of connections that are full or small. It only
+// of arp_ignore, which has no events, real servers behind a router, and tables of connections that are full or small. It only
 // reads.
 type answerMonitor struct {
 	kernel  Kernel
@@ -41,7 +41,8 @@ type answerMonitor struct {
 	changed func() // called when the problems have changed
 	ready   task.Latch
 	found   atomic.Pointer[[]problem.Finding]
-	heart   *heartbeat.Signal // owned by Run
+	heart   *heartbeat.Signal            // owned by Run
+	distant map[netip.Addr]distantServer // likewise; by address
 }
 
 // Name implements task.Task.
@@ -184,7 +185,7 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	l := layoutOf(p, m.sight().addresses)
 	arpIgnore := m.arpIgnore()
 	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.unmarked(ctx, p), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)),
-		m.tracked(), m.crowded(ctx))
+		m.routed(ctx, p, l), m.tracked(), m.crowded(ctx))
 }
 
 // rules reads the rules of a family, for reading.

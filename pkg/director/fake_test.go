@@ -69,8 +69,10 @@ type fakeKernel struct {
 	quietRules kernel.Quiet
 
 	fib        fib
-	buckets    int                // of the hash table of connections
-	advertised map[string][]uint8 // virtual routers of other programs, by interface
+	hops       map[netip.Addr]netip.Addr // next hops, by the address behind each
+	quietHops  map[netip.Addr]bool       // next hops that discard no packet, or do not say so
+	buckets    int                       // of the hash table of connections
+	advertised map[string][]uint8        // virtual routers of other programs, by interface
 
 	missing    map[string]bool // programs of hooks that do not exist
 	hookStatus map[string]int
@@ -88,7 +90,7 @@ func newFakeKernel() *fakeKernel {
 			"net/ipv4/vs/expire_nodest_conn": "0", "net/ipv4/ip_forward": "0", "net/ipv4/conf/all/send_redirects": "1",
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},
-		answers: map[netip.Addr]health.Result{}, probed: map[netip.Addr]netip.Addr{}, routes: map[netip.Addr]netip.Addr{}, buckets: 4096, sockets: map[string]*fakeSocket{},
+		answers: map[netip.Addr]health.Result{}, probed: map[netip.Addr]netip.Addr{}, routes: map[netip.Addr]netip.Addr{}, hops: map[netip.Addr]netip.Addr{}, quietHops: map[netip.Addr]bool{}, buckets: 4096, sockets: map[string]*fakeSocket{},
 		missing: map[string]bool{}, hookStatus: map[string]int{}, claimedBy: map[string]string{}, answeredBy: map[string]string{}, fail: map[string]error{},
 	}
 	for n, name := range []string{"eth0", "eth1"} {

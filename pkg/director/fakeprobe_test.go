@@ -39,6 +39,22 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 	return cmp.Or(k.route, interfaceOf(to, k.addresses)), nil
 }
 
+func (k *fakeKernel) NextHop(to netip.Addr) (netip.Addr, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.hops[to], nil
+}
+
+// Router is the next hop, if that is a router that says so.
+func (k *fakeKernel) Router(_ context.Context, to netip.Addr) netip.Addr {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.quietHops[k.hops[to]] {
+		return netip.Addr{}
+	}
+	return k.hops[to]
+}
+
 // Positions are k.positions, or its error.
 func (k *fakeKernel) Positions(context.Context, *probe.Target) (replication.Positions, error) {
 	k.mu.Lock()

@@ -94,6 +94,11 @@ type Kernel interface {
 	tracking.ProcessKernel
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)
+	// NextHop returns the router to which packets to an address are sent; it is invalid if they are sent directly.
+	NextHop(to netip.Addr) (netip.Addr, error)
+	// Router returns a router that discards a packet to an address with a time to live of 1; it is invalid if none says so
+	// until ctx ends.
+	Router(ctx context.Context, to netip.Addr) netip.Addr
 	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.

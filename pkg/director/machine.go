@@ -4,12 +4,124 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
+
+const (
+	// hopsAsked is the number of real servers of a virtual server, outside of this machine's networks, whose routes are looked up.
+	hopsAsked = 8
+	// routersAsked is the number of real servers of which one look finds out, all at once, whether they are behind a router, and
+	// routerWithin how long a router may take to say so.
+	routersAsked, routerWithin = 8, 200 * time.Millisecond
+	// routerAgain is when that is found out again, and routerKnown how long a router counts that says nothing any more: routers
+	// limit how many errors they send.
+	routerAgain, routerKnown = time.Minute, 5 * time.Minute
+)
+
+// A distantServer is what is known of the way to a real server by another machine. That is not always a router: the server's
+// address may be one of its own.
+type distantServer struct {
+	hop    netip.Addr // the next hop of its route
+	asked  time.Time  // when it was found out last; zero: never
+	routed time.Time  // when a router discarded a packet on the way last; zero: never
+}
+
+// behind reports whether a router is known to be on the way.
+func (d distantServer) behind() bool { return !d.routed.IsZero() && time.Since(d.routed) < routerKnown }
+
+// routed returns the virtual servers with real servers with forward: dr behind a router, which has discarded a packet to them as
+// only a router does. Only routes to addresses outside of this machine's networks are looked up: others are direct, unless a
+// route for a part of the network was added.
+func (m *answerMonitor) routed(ctx context.Context, p plan.Plan, l layout) []problem.Finding {
+	m.askRouters(ctx, p, l)
+	var all []problem.Finding
+	for _, v := range p.Config.VirtualServers {
+		far := distant(v, l)
+		var behind []string
+		for _, server := range far[:min(len(far), hopsAsked)] {
+			if d := m.distant[server]; d.behind() {
+				behind = append(behind, fmt.Sprintf("%s (through %s)", server, d.hop))
+			}
+		}
+		if len(behind) == 0 {
+			continue
+		}
+		if more := len(far) - hopsAsked; more > 0 {
+			behind = append(behind, fmt.Sprintf("and %d more that are in no network of this machine", more))
+		}
+		all = append(all, problem.Finding{Code: problem.ServerBehindRouter, Subject: v.Name, Text: fmt.Sprintf(
+			"%s: real servers with forward: dr are behind a router, which sends the packets of clients back: %s", v.Name, strings.Join(behind, ", "))})
+	}
+	return all
+}
+
+// askRouters looks up the routes to real servers outside of this machine's networks, and finds out of some whether a router is on
+// the way.
+func (m *answerMonitor) askRouters(ctx context.Context, p plan.Plan, l layout) {
+	known, due := map[netip.Addr]distantServer{}, []netip.Addr(nil)
+	for _, v := range p.Config.VirtualServers {
+		far := distant(v, l)
+		for _, server := range far[:min(len(far), hopsAsked)] {
+			if _, is := known[server]; is {
+				continue
+			}
+			m.heart.Beat()
+			hop, _ := m.kernel.NextHop(server) // unknown is not behind a router
+			if !hop.IsValid() {
+				continue
+			}
+			d := m.distant[server]
+			if d.hop != hop {
+				d = distantServer{hop: hop}
+			}
+			known[server] = d
+			if d.asked.IsZero() || time.Since(d.asked) >= routerAgain {
+				due = append(due, server)
+			}
+		}
+	}
+	m.distant = known
+	slices.SortStableFunc(due, func(a, b netip.Addr) int { return known[a].asked.Compare(known[b].asked) })
+	due = due[:min(len(due), routersAsked)]
+	ctx, cancel := context.WithTimeout(ctx, routerWithin)
+	defer cancel()
+	routers := make([]netip.Addr, len(due))
+	var all sync.WaitGroup
+	for n, server := range due {
+		all.Go(func() { routers[n] = m.kernel.Router(ctx, server) })
+	}
+	all.Wait()
+	m.heart.Beat()
+	for n, server := range due {
+		d := known[server]
+		d.asked = time.Now()
+		if routers[n].IsValid() {
+			d.routed = d.asked
+		}
+		known[server] = d
+	}
+}
+
+// distant returns the addresses of a virtual server's real servers with forward: dr that are in no network of this machine, in
+// the order of the file.
+func distant(v config.VirtualServer, l layout) (far []netip.Addr) {
+	for _, r := range v.RealServers {
+		if v.ForwardTo(r) == config.DR && l.inside(r.Address) == "" && !slices.Contains(far, r.Address) {
+			far = append(far, r.Address)
+		}
+	}
+	return far
+}
 
 // The table of connection tracking is nearly full, and full, from these shares of its maximum on, and until it has been below
 // the lower ones, all in percent. Above 95 percent the kernel drops entries of connections that have ended now and then

@@ -206,6 +206,12 @@ func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return r
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
 
+// NextHop implements director.Kernel.
+func (Host) NextHop(to netip.Addr) (netip.Addr, error) { return route.NextHop(to) }
+
+// Router implements director.Kernel.
+func (Host) Router(ctx context.Context, to netip.Addr) netip.Addr { return probe.Router(ctx, to) }
+
 // Positions implements director.Kernel.
 func (Host) Positions(ctx context.Context, t *probe.Target) (replication.Positions, error) {
 	return probe.Positions(ctx, t)

@@ -55,30 +55,38 @@ func (c *conn) explain(failure error) error {
 
 func explain(fd int, target netip.Addr, failure error) error {
 	explained := failure
+	ownRule := false
+	eachQueued(fd, func(m unix.SocketControlMessage) {
+		switch offender, rule := offender(m); {
+		case !rule || ownRule:
+		case isOwn(offender):
+			explained, ownRule = fmt.Errorf("%w: %w", errRejectedHere, failure), true
+		case offender == target.WithZone(""):
+			explained = fmt.Errorf("%w: %w", errRejectedThere, failure)
+		default:
+			explained = fmt.Errorf("%w %w: %w", errRejectedThere, rejectedBetween{offender}, failure)
+		}
+	})
+	return explained
+}
+
+// eachQueued takes the messages from the error queue of a socket.
+func eachQueued(fd int, use func(unix.SocketControlMessage)) {
 	var packet [1]byte
 	var oob [256]byte
 	for range 64 { // there is one for each SYN
 		_, n, _, _, err := unix.Recvmsg(fd, packet[:], oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
-			return explained
+			return
 		}
 		messages, err := unix.ParseSocketControlMessage(oob[:n])
 		if err != nil {
-			return explained
+			return
 		}
 		for _, m := range messages {
-			switch offender, rule := offender(m); {
-			case !rule:
-			case isOwn(offender):
-				return fmt.Errorf("%w: %w", errRejectedHere, failure)
-			case offender == target.WithZone(""):
-				explained = fmt.Errorf("%w: %w", errRejectedThere, failure)
-			default:
-				explained = fmt.Errorf("%w %w: %w", errRejectedThere, rejectedBetween{offender}, failure)
-			}
+			use(m)
 		}
 	}
-	return explained
 }
 
 // lookupTimeout bounds the look-up of a route, which the kernel answers in 20 µs.
@@ -107,24 +115,40 @@ const (
 	sockaddr6Length     = 28
 )
 
+// extendedError is an ICMP error in the error queue of a socket.
+type extendedError struct {
+	ipv6       bool
+	kind, code uint8 // of ICMP
+	from       netip.Addr
+}
+
+// extendedErrorOf returns false for messages that are none, or whose sender the kernel does not know.
+func extendedErrorOf(m unix.SocketControlMessage) (e extendedError, is bool) {
+	if len(m.Data) < extendedErrorLength {
+		return e, false
+	}
+	origin, from := m.Data[4], m.Data[extendedErrorLength:]
+	e.kind, e.code = m.Data[5], m.Data[6]
+	switch {
+	case m.Header.Level == unix.SOL_IP && m.Header.Type == unix.IP_RECVERR && origin == unix.SO_EE_ORIGIN_ICMP && len(from) >= sockaddr4Length:
+		e.from, _ = netip.AddrFromSlice(from[4:8])
+	case m.Header.Level == unix.SOL_IPV6 && m.Header.Type == unix.IPV6_RECVERR && origin == unix.SO_EE_ORIGIN_ICMP6 && len(from) >= sockaddr6Length:
+		e.ipv6 = true
+		e.from, _ = netip.AddrFromSlice(from[8:24])
+	default:
+		return e, false
+	}
+	return e, !e.from.IsUnspecified()
+}
+
 // offender returns the sender of an ICMP error that says that its target is unreachable, and false for other messages.
 // Host unreachable (address unreachable with IPv6) is left out: this machine itself sends it if the server does not
 // answer ARP (arp_error_report in net/ipv4/arp.c), and a rule that rejects so looks the same.
 func offender(m unix.SocketControlMessage) (netip.Addr, bool) {
-	if len(m.Data) < extendedErrorLength {
-		return netip.Addr{}, false
-	}
-	origin, kind, code, from := m.Data[4], m.Data[5], m.Data[6], m.Data[extendedErrorLength:]
+	e, is := extendedErrorOf(m)
 	switch {
-	case m.Header.Level == unix.SOL_IP && m.Header.Type == unix.IP_RECVERR &&
-		origin == unix.SO_EE_ORIGIN_ICMP && kind == icmpUnreachable && code != icmpHostUnreachable && len(from) >= sockaddr4Length:
-		from, _ := netip.AddrFromSlice(from[4:8])
-		return from, !from.IsUnspecified() // the kernel does not know it
-	case m.Header.Level == unix.SOL_IPV6 && m.Header.Type == unix.IPV6_RECVERR &&
-		origin == unix.SO_EE_ORIGIN_ICMP6 && kind == icmp6Unreachable && code != icmp6AddressUnreach && len(from) >= sockaddr6Length:
-		from, _ := netip.AddrFromSlice(from[8:24])
-		return from, !from.IsUnspecified()
-	default:
+	case !is, !e.ipv6 && (e.kind != icmpUnreachable || e.code == icmpHostUnreachable), e.ipv6 && (e.kind != icmp6Unreachable || e.code == icmp6AddressUnreach):
 		return netip.Addr{}, false
 	}
+	return e.from, true
 }

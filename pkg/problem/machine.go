@@ -1,8 +1,14 @@
 package problem
 
-// machineCodes are the codes about limits of a director's machine that clients meet.
+// machineCodes are the codes about limits and routes of a director's machine that clients meet.
 func machineCodes() []Declaration {
 	return []Declaration{
+		{
+			Code: ServerBehindRouter, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means: "a real server with `forward: dr` is reached through a router. The packets of clients keep the VIP as their destination and go to the router's hardware address, and the router sends them back to the holder of the VIP. " +
+				"Checks, which are sent to the real server's own address, succeed. It is found once a minute by a UDP packet to port 33434 whose time to live ends at a router; a router that does not say so is not noticed",
+			Remedy: "put the real server into a network of the directors, or use forward: tun. If the route should be direct, ip route get of its address shows what to correct",
+		},
 		{
 			Code: ConntrackFull, Severity: Critical, Role: Director, Subject: "node",
 			Means:  "the table of connection tracking is full: the kernel drops the first packets of new connections that pass it, those of clients and of checks",

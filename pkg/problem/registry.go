@@ -73,6 +73,7 @@ const (
 	AnswersMissDirector    Code = "answers_miss_director"
 	RepairFailed           Code = "repair_failed"
 	NodeNotInFile          Code = "node_not_in_file"
+	ServerBehindRouter     Code = "server_behind_router"
 	ConntrackFull          Code = "conntrack_full"
 	ConntrackNearlyFull    Code = "conntrack_nearly_full"
 	ConnectionTableSmall   Code = "connection_table_small"

@@ -72,3 +72,28 @@ func Interface(to netip.Addr) (string, error) {
 	}
 	return link.Attrs().Name, nil
 }
+
+// NextHop returns the router to which packets of this machine to an address are sent, of either family. It is invalid,
+// without an error, if they are sent directly.
+//
+// Errors: ErrNoRoute.
+func NextHop(to netip.Addr) (netip.Addr, error) {
+	h, err := rtnl.Open()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer h.Close()
+	found, err := h.RouteGet(net.IP(to.AsSlice()))
+	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || (err == nil && len(found) == 0) {
+		err = ErrNoRoute
+	}
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("route to %s: %w", to, err)
+	}
+	router := found[0].Gw
+	if via, is := found[0].Via.(*netlink.Via); is { // of the other family
+		router = via.Addr
+	}
+	hop, _ := netip.AddrFromSlice(router)
+	return hop.Unmap(), nil
+}

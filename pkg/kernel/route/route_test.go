@@ -114,3 +114,25 @@ func TestUndelivered(t *testing.T) {
 	ip("rule del pref 0", "rule add pref 0 to 10.77.0.2 prohibit")
 	check("prohibited", map[string]bool{"10.77.0.2": false})
 }
+
+func TestNextHop(t *testing.T) {
+	h := netnstest.New(t)
+	for _, arguments := range []string{
+		"link add eth0 type veth peer name far", "link set eth0 up", "link set far up", "addr add 10.77.0.2/24 dev eth0",
+		"addr add fd00:77::2/64 dev eth0 nodad", "route add 10.78.0.0/24 via 10.77.0.254", "route add 10.77.0.13 via 10.77.0.254",
+		"route add 10.79.0.0/24 dev eth0", "route add 10.80.0.0/24 via inet6 fe80::fe dev eth0", "route add 10.81.0.0/24 nexthop via 10.77.0.253 nexthop via 10.77.0.253",
+		"-6 route add fd00:78::/64 via fd00:77::fe", "route add unreachable 10.82.0.0/24",
+	} {
+		h.IP(t, "%s", arguments)
+	}
+	for to, want := range map[string]string{
+		"10.77.0.11": "invalid IP", "10.77.0.2": "invalid IP", "10.79.0.11": "invalid IP", "fd00:77::11": "invalid IP",
+		"10.78.0.11": "10.77.0.254", "10.77.0.13": "10.77.0.254", "10.80.0.11": "fe80::fe", "10.81.0.11": "10.77.0.253", "fd00:78::11": "fd00:77::fe",
+		"10.82.0.11": "", "192.0.2.1": "",
+	} {
+		got, err := in(h, NextHop, netip.MustParseAddr(to))
+		if want == "" && !errors.Is(err, ErrNoRoute) || want != "" && (err != nil || got.String() != want) {
+			t.Errorf("%s: %v, %v, want %q", to, got, err, want)
+		}
+	}
+}
