@@ -84,8 +84,10 @@ func TestChecksOfTheMasterOnly(t *testing.T) {
 	c.awaitHolder(c.master, soon)
 	suspended(c.backup, rs1, rs2)
 	alone("after it preempted", c.master, c.backup)
-	if r := client.Stop(); r.Failed() > 0 {
-		t.Errorf("%d failures: %v", r.Failed(), r.Failures())
+	failures := client.Stop().Failures()
+	delete(failures, "reset") // of connections that began at the other MASTER; with an empty table they would be refused
+	if len(failures) > 0 {
+		t.Errorf("clients fail: %v", failures)
 	}
 
 	one.Stop() // unknown is not down: only the MASTER sees it
