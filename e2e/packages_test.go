@@ -21,7 +21,7 @@ import (
 // Proves docs/packages.md: "An upgrade interrupts nothing: the daemons go on as the version that they were started as, and the
 // package says so."
 // Proves docs/packages.md: "It stops and disables both daemons, which give back their VIPs, virtual servers and sysctls"
-// Proves docs/packages.md: "This removes them, too, and the group `lvs-director`: nothing is left"
+// Proves docs/packages.md: "This removes them, too, and the groups `lvs-director` and `lvs-admin`: nothing is left"
 func TestPackage(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Exclusive(t) // dpkg writes to /usr of the guest
