@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 // connectAs makes TestMain connect to the socket of that name, wait until the other end has closed it, and end: as another user.
@@ -45,9 +47,7 @@ func TestOf(t *testing.T) {
 
 // TestOtherUser: the groups are those of the other process, also if there are many, and a second group may open the socket.
 func TestOtherUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can be another user")
-	}
+	require.Root(t) // only root can be another user
 	many := make([]uint32, 100)
 	for n := range many {
 		many[n] = uint32(7000 + n)
@@ -55,7 +55,7 @@ func TestOtherUser(t *testing.T) {
 	for _, groups := range [][]uint32{{4711}, append(many, 4711), {4712}} {
 		l := listen(t)
 		if err := Admit(l.Addr().String(), 4711); errors.Is(err, unix.EOPNOTSUPP) {
-			t.Skip("this file system has no access control lists")
+			t.Skip("this file system has no access control lists") // as that of a guest may; TestRoles in e2e has one that does
 		} else if err != nil {
 			t.Fatal(err)
 		}
