@@ -63,8 +63,8 @@ func TestChecksOfTheMasterOnly(t *testing.T) {
 		}
 	}
 
-	c.backup.start()
-	suspended(c.backup) // it has never been MASTER
+	c.backup.start().WaitLog("to=BACKUP", soon) // its socket is open before
+	suspended(c.backup)                         // it has never been MASTER
 	alone("the first MASTER", c.master, c.backup)
 
 	c.master.daemon.Kill()
