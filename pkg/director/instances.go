@@ -50,8 +50,8 @@ type instance struct {
 	running *task.Running
 }
 
-// start starts an instance.
-func (s *instances) start(i plan.Instance) {
+// start starts an instance, one of this many.
+func (s *instances) start(i plan.Instance, all int) {
 	s.replaceRetired(i)
 	var delay time.Duration
 	if s.starting {
@@ -68,7 +68,7 @@ func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
 		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: link, Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: func(e event.Event) { s.told(i.ID, e) }, Outranked: func() { s.outranked(i.ID) },
-		Epoch: s.epoch, StartupDelay: delay, Deaf: deaf, Alarm: s.alarm,
+		Epoch: s.epoch, StartupDelay: delay, Deaf: deaf, Alarm: s.alarm, Recorded: recordedOf(all),
 	})
 	if g := s.groupOf(i.ID); g != nil {
 		a.Join(g)
@@ -80,6 +80,12 @@ func (s *instances) start(i plan.Instance) {
 	defer s.mu.Unlock()
 	s.all[i.ID] = started
 }
+
+// recordedEvents is how many events of all instances together are kept, about 2 MB.
+const recordedEvents = 16384
+
+// recordedOf returns how many events of an instance are kept if there are this many instances.
+func recordedOf(all int) int { return min(election.MaxRecorded, recordedEvents/max(all, 1)) }
 
 // deafLeft returns for how long an instance on a link that is silent still waits, counted from when that came up: an instance that a
 // reload adds or changes does not wait anew. It is at least 1 ns, which is no wait, so that link_silent is reported; 0 if the link is

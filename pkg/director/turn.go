@@ -216,7 +216,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		if i, found := p.Instance(step.Instance); found && step.Do == plan.SetInstance {
 			l.instances.set(i)
 		} else if found {
-			l.instances.start(i)
+			l.instances.start(i, len(p.Instances))
 		}
 	case plan.CloseSocket:
 		l.sockets.remove(step.Link)

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -79,6 +80,8 @@ type Options struct {
 	// Outranked is called for each advert of lower rank that this director has received as MASTER, and must return at once.
 	// Optional.
 	Outranked func()
+	// Recorded is how many events Record returns, 1 to MaxRecorded; 0 means MaxRecorded.
+	Recorded int
 	// Alarm is the timer of the instances that are BACKUP. Optional: without it the instance has a timer of its own.
 	Alarm *Alarm
 }
@@ -171,7 +174,7 @@ func New(o Options) *Actor {
 	a.desired.last = Desired{Name: o.Name, Params: o.Params, Addresses: o.Addresses, Excluded: o.Excluded, Peers: o.Peers}
 	a.claim(a.desired.last)
 	a.carried.Store(&o.Peers.Transport)
-	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
+	a.recorder.trace = vrrp.NewTrace(a.machine, cmp.Or(o.Recorded, MaxRecorded))
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
 	}

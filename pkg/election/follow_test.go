@@ -133,7 +133,7 @@ func follower(t testing.TB) (*Actor, vrrp.Datagram) {
 	a.step(vrrp.Startup{})
 	a.armed = time.Hour
 	d := received(t, netip.MustParseAddr("10.77.0.2"), 150)
-	for range 2 * recorded {
+	for range 2 * MaxRecorded {
 		a.receive(d)
 	}
 	return a, d

@@ -7,8 +7,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// recorded is how many events of an instance are kept, about 60 bytes each. A BACKUP has one event per advert interval.
-const recorded = 512
+// MaxRecorded is how many events of an instance are kept at most, 80 to 110 bytes each. MASTER and BACKUP have one event per
+// advert interval.
+const MaxRecorded = 512
 
 // recorder keeps the last events of a machine and the resulting actions.
 type recorder struct {
@@ -22,7 +23,7 @@ func (r *recorder) step(m *vrrp.Machine, now time.Duration, event vrrp.Event) []
 	return r.trace.Step(m, now, event)
 }
 
-// Record returns the last events of the instance, up to 512, with their actions, in the text form of vrrp.Trace, which
+// Record returns the last events of the instance, up to Options.Recorded, with their actions, in the text form of vrrp.Trace, which
 // a test can replay. It may be called from any goroutine, even while the actor hangs.
 func (a *Actor) Record() string {
 	a.recorder.mu.Lock()

@@ -20,7 +20,7 @@ func TestRecordReplays(t *testing.T) {
 		from string // how the record begins
 	}{
 		{"from the start", 10 * time.Second, "params vrid=51"},
-		{"the last events only", 2 * recorded * time.Second, "machine {"},
+		{"the last events only", 2 * MaxRecorded * time.Second, "machine {"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -46,8 +46,8 @@ func TestRecordReplays(t *testing.T) {
 					if diff := cmp.Diff(record, replay.String()); diff != "" {
 						t.Errorf("%s (-recorded +replayed):\n%s", m.who, diff)
 					}
-					if n := len(replay.Entries()); n > recorded {
-						t.Errorf("%d events are recorded, want at most %d", n, recorded)
+					if n := len(replay.Entries()); n > MaxRecorded {
+						t.Errorf("%d events are recorded, want at most %d", n, MaxRecorded)
 					}
 				}
 				b.stop()
