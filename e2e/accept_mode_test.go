@@ -37,7 +37,7 @@ func (n *node) awaitRules(want bool) {
 // Proves docs/operations.md: "With `accept_mode: false` a virtual address answers ARP and neighbour discovery, and serves"
 func TestAcceptMode(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables)
-	lab.Long(t)
+	lab.Release(t)
 	c := newCluster(t, shape{instance: `excluded_addresses: ["fd00::100"]` + "\n    accept_mode: false"})
 	for n, h := range []*lab.Host{c.master.Host, c.backup.Host, c.client} {
 		h.Run("ip", "addr", "add", fmt.Sprintf("fd00::%d/64", n+2), "dev", "eth0", "nodad")

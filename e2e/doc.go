@@ -6,7 +6,7 @@
 //	make e2e RUN=TestSeed001         one of them
 //	make e2e RUN=TestStall LONG=1    in the long form
 //
-// A scenario declares in its first lines what it needs (lab.Need, lab.Exclusive, lab.Long, lab.HasLongForm), and `labrun
+// A scenario declares in its first lines what it needs (lab.Need, lab.Exclusive, lab.Long, lab.Release, lab.HasLongForm), and `labrun
 // test` runs it in a guest that provides it.
 //
 // The guest has a virtual clock (lab/guest) that advances with the CPU time that the guest uses. A limit is therefore

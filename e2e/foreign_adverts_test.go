@@ -187,7 +187,7 @@ func besideAStranger(t *testing.T, r timing, password bool) {
 // another MASTER."
 func TestVIPClaimed(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Long(t)
+	lab.Release(t)
 	c := newCluster(t, shape{advert: "200ms"})
 	c.answering()
 	c.startAll()

@@ -55,7 +55,7 @@ func (o oneOfInterfaces) late() bool { return o.kind.name == "wan0" || o.kind.na
 // Proves docs/operations.md: "Interfaces without ARP, such as tunnels of WireGuard, GRE, IPIP and tun, need"
 func TestKindsOfInterface(t *testing.T) {
 	lab.Need(t, lab.StockKernel)
-	lab.Long(t)
+	lab.Release(t)
 	c := newInterfaces(t)
 	late := len(kindsOfInterface) - 2
 	for number := range late {

@@ -119,7 +119,7 @@ func (n *node) keeps(secret string) {
 // and sends nothing, until a reload finds a usable file:"
 func TestWrongPassword(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Long(t)
+	lab.Release(t)
 	r := timing{2, time.Second}
 	file := passwordFile(t, "first-pw")
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), instance: withPassword(file)})

@@ -56,7 +56,7 @@ func holdsAll(vips []string, holder *lab.Host, others ...*lab.Host) error {
 // `nopreempt`,"
 func TestInteropThree(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	lab.Long(t)
+	lab.Release(t)
 	const advert = 100 * time.Millisecond
 	shape := shape{advert: advert.String(), noPreempt: true}
 	c := newCluster(t, shape)
@@ -136,7 +136,7 @@ func TestInteropThree(t *testing.T) {
 // Proves docs/operations.md: "adverts every 10 ms with `down_timer_adverts`,"
 func TestInteropFast(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	lab.Long(t)
+	lab.Release(t)
 	const advert, down = 10 * time.Millisecond, 20
 	c := newCluster(t, shape{advert: advert.String(), instance: fmt.Sprintf("down_timer_adverts: %d", down)})
 	c.answering()

@@ -20,7 +20,7 @@ import (
 // MASTER still"
 func TestDuplicateVIP(t *testing.T) {
 	lab.Need(t)
-	lab.Long(t)
+	lab.Release(t)
 	c := newPair6(t, 200*time.Millisecond, "announcements: {conflict_check: 2s}")
 	c.backup.start()
 	c.master.start()
@@ -73,7 +73,7 @@ func TestDuplicateVIP(t *testing.T) {
 // RFC 4541 demands that it forward those of 224.0.0.0/24:"
 func TestSnooping(t *testing.T) {
 	lab.Need(t)
-	lab.Long(t)
+	lab.Release(t)
 	r := timing{3, 200 * time.Millisecond}
 	p := newPair(t, r, "announcements: {conflict_check: 2s}")
 	p.lan.Snoop()

@@ -152,7 +152,7 @@ func TestUnicast(t *testing.T) {
 // Proves docs/operations.md: "A keepalived with `unicast_peer` is such a peer, with version 3 of either family and with version 2."
 func TestUnicastInterop(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
-	lab.Long(t)
+	lab.Release(t)
 	fast, slow := timing{3, 100 * time.Millisecond}, timing{2, time.Second}
 	four := func(t *testing.T, r timing) *pair { return newPair(t, r, "unicast_peers: [10.77.0.2, 10.77.0.3]") }
 	for _, c := range []struct {

@@ -21,7 +21,7 @@ const virtualKeys = "virtual_mac: true, peer_bfd: {interval: 50ms, multiplier: 3
 // Proves docs/operations.md: "IPVS and BFD work with a virtual MAC address as without it."
 func TestVirtualMACForwards(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Long(t)
+	lab.Release(t)
 	t.Run("DR", func(t *testing.T) {
 		c := newCluster(t, shape{})
 		c.edit("advert_interval: 1s", "advert_interval: 1s\n    "+strings.ReplaceAll(strings.TrimSuffix(virtualKeys, ", "), "true, ", "true\n    "))
@@ -94,7 +94,7 @@ func TestVirtualMACForwards(t *testing.T) {
 // Proves docs/operations.md: "A reload switches `virtual_mac`, `ipvlan` and `transmit_from_base` on and off."
 func TestVirtualMACReload(t *testing.T) {
 	lab.Need(t)
-	lab.Long(t)
+	lab.Release(t)
 	p := newVirtualPair4(t, 100*time.Millisecond, "virtual_mac: false")
 	p.master.start()
 	p.requests = measure.Start(p.client, vipPort, measure.Options{Every: 20 * time.Millisecond})

@@ -225,7 +225,7 @@ func TestVirtualMAC(t *testing.T) {
 // virtual MAC address."
 func TestVirtualMACInterop(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	lab.Long(t)
+	lab.Release(t)
 	r := timing{3, 100 * time.Millisecond}
 	start := func(n *node) { n.start() }
 	four := func(n *node) { n.daemon = lab.StartKeepalived(n.Host, withVMAC(keepalivedConf(n.Name, r))) }

@@ -80,6 +80,13 @@ func Long(t testing.TB) {
 	}
 }
 
+// Release declares that a scenario takes too long for `make soak`, too: it runs only in `make release-check`.
+func Release(t testing.TB) {
+	t.Helper()
+	t.Attr(suite.AttrRelease, "")
+	Long(t)
+}
+
 // HasLongForm declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
 // -short.
 func HasLongForm(t testing.TB) bool {

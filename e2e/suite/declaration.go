@@ -20,6 +20,7 @@ const (
 	AttrKernel    = "lab.kernel"    // the kernel that has them, if it is not UML
 	AttrExclusive = "lab.exclusive" // needs a guest to itself
 	AttrLong      = "lab.long"      // only has a long form
+	AttrRelease   = "lab.release"   // of those: `make soak` does not run it
 	AttrLonger    = "lab.longer"    // also has a longer form
 	AttrBench     = "lab.bench"     // prints figures, and belongs to no form
 	AttrAnyKernel = "lab.anykernel" // also runs on the second kernel
@@ -39,6 +40,7 @@ type Scenario struct {
 	Kernel    string   // UML or Debian
 	Exclusive bool
 	Long      bool // only runs in the long form
+	Release   bool // runs only in the long form of everything, not in `make soak`
 	Longer    bool // also has a longer form
 	Bench     bool // prints figures, and belongs to no form
 	AnyKernel bool // also runs on the second kernel
@@ -92,6 +94,8 @@ func (p *plan) apply(a attribute) {
 		p.Exclusive = true
 	case AttrLong:
 		p.Long = true
+	case AttrRelease:
+		p.Release = true
 	case AttrLonger:
 		p.Longer = true
 	case AttrBench:
@@ -130,6 +134,7 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 	}{
 		{"lab.Exclusive", ran.Exclusive, s.Exclusive},
 		{"lab.Long", ran.Long, s.Long},
+		{"lab.Release", ran.Release, s.Release},
 		{"lab.HasLongForm", ran.Longer, s.Longer},
 		{"lab.Bench", ran.Bench, s.Bench},
 		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},

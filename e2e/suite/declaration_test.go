@@ -67,7 +67,7 @@ func TestUndeclared(t *testing.T) {
 	}{
 		{Scenario{Needs: []string{"ipvs"}, Longer: true}, ""},
 		{Scenario{}, ""}, // it ended before its declarations
-		{Scenario{Needs: []string{"ipvs", "mariadb"}, Exclusive: true, Long: true, AnyKernel: true}, "lab.Need mariadb, lab.Exclusive, lab.Long, lab.AnyKernel"},
+		{Scenario{Needs: []string{"ipvs", "mariadb"}, Exclusive: true, Long: true, Release: true, AnyKernel: true}, "lab.Need mariadb, lab.Exclusive, lab.Long, lab.Release, lab.AnyKernel"},
 	} {
 		if got := strings.Join(planned.Undeclared(tt.ran), ", "); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.ran, got, tt.want)

@@ -21,7 +21,7 @@ type Job struct {
 // A Form selects the scenarios to run, and whether in their daily or long form.
 type Form struct {
 	Short    bool   // the daily form, as `go test -short`; otherwise the long form
-	LongOnly bool   // of the long form, only the scenarios that differ from the daily form
+	LongOnly bool   // of the long form, only the scenarios that differ from the daily form and are not for releases
 	Second   bool   // only scenarios for the second kernel: those that need it, and those that declare AnyKernel
 	Bench    bool   // only benchmarks, which are in no other form
 	Tests    string // regular expression for the names of tests; "" = all
@@ -39,7 +39,7 @@ func (f Form) Runs(s Scenario) bool {
 	if f.Short {
 		return !s.Long
 	}
-	return !f.LongOnly || s.Long || s.Longer
+	return !f.LongOnly || (s.Long || s.Longer) && !s.Release
 }
 
 func (f Form) String() string {

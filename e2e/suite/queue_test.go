@@ -121,6 +121,7 @@ func TestForms(t *testing.T) {
 	}{
 		{Scenario{}, true, true, false, false},
 		{Scenario{Long: true}, false, true, true, false},
+		{Scenario{Long: true, Release: true}, false, true, false, false},
 		{Scenario{Longer: true}, true, true, true, false},
 		{Scenario{Kernel: Debian}, true, true, false, true},
 		{Scenario{AnyKernel: true}, true, true, false, true},

@@ -154,9 +154,6 @@ type Actor struct {
 	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
 }
 
-// stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
-const stallLogEvery = 10 * time.Second
-
 // New returns an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{

@@ -2,6 +2,9 @@ package election
 
 import "time"
 
+// stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
+const stallLogEvery = 10 * time.Second
+
 // Late says how many of the adverts of the recent past (recentFor) were sent late enough to be a concern.
 type Late struct {
 	Adverts int           // those that were due
