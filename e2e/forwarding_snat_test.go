@@ -21,8 +21,8 @@ virtual_servers:
 `
 
 // TestSNATClients: real servers that answer clients past the director serve those of snat_clients, whose address they do not
-// see; they see that of others. The rules come back when another program removes them, and a stop removes them, no table of
-// others, and gives the sysctl back.
+// see, and which see the VIP alone; of others they see the address, and these see theirs. The rules come back when another program
+// removes them, and a stop removes them, no table of others, and gives the sysctl back.
 //
 // Proves docs/virtual-servers.md: "A real server then sees an address of the director instead of the client's"
 func TestSNATClients(t *testing.T) {
@@ -37,7 +37,7 @@ func TestSNATClients(t *testing.T) {
 	c.master.Run("nft", "add table inet theirs")
 	c.master.start()
 	lab.Eventually(t, soon, func() error { return holdsAll([]string{vip, "fd00:77::100"}, c.master.Host) })
-	wire := tap(t, c.mysql1.Host, "eth0", "tcp port 8080")
+	wire, client := tap(t, c.mysql1.Host, "eth0", "tcp port 8080"), tap(t, c.client, "eth0", "tcp")
 	c.replaced()
 	c.master.Run("nft", "flush ruleset")
 	c.master.Run("nft", "add table inet theirs")
@@ -49,10 +49,18 @@ func TestSNATClients(t *testing.T) {
 	}
 	healthy(t, c.master)
 	wire.stop()
+	client.stop()
 	wire.has("the director's address", ` 10\.77\.0\.2\.[0-9]+ > 10\.77\.0\.11\.8080: Flags \[S\]`)
 	wire.has("the director's address", ` fd00:77::2\.[0-9]+ > fd00:77::11\.8080: Flags \[S\]`)
 	wire.hasNot("no client's address", `(10\.77\.0\.50|fd00:77::50)\.[0-9]+ > `)
 	wire.has("the address of another client", ` 10\.77\.0\.51\.[0-9]+ > 10\.77\.0\.11\.8080: Flags \[S\]`)
+	for _, family := range []struct{ client, vip, server string }{{`10\.77\.0\.50`, `10\.77\.0\.100`, `10\.77\.0\.11`}, {`fd00:77::50`, `fd00:77::100`, `fd00:77::11`}} {
+		client.has("the director answers for the VIP", "^"+c.master.mac()+` > .* `+family.vip+`\.80 > `+family.client+`\.[0-9]+: Flags \[S\.\]`)
+		client.hasNot("nothing comes from the real server itself", ` `+family.server+`\.8080 > `+family.client+`\.`)
+		client.hasNot("the real server does not answer for the VIP", "^"+c.mysql1.mac()+` > .* > `+family.client+`\.`)
+	}
+	client.has("another client is answered by the real server, to which it has not connected", "^"+c.mysql1.mac()+` > .* 10\.77\.0\.11\.8080 > 10\.77\.0\.51\.[0-9]+: Flags \[S\.\]`)
+	client.hasNot("the director does not answer another client", ` 10\.77\.0\.100\.80 > 10\.77\.0\.51\.`)
 	c.master.daemon.Stop()
 	if out := c.master.Run("nft", "list", "tables"); out != "table inet theirs\n" {
 		t.Errorf("after the stop there is %s", out)
