@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,67 +10,6 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
-
-// everyScheduler are the schedulers that Debian's kernels have, and the flags that they can have.
-var everyScheduler = map[string][]string{
-	"rr": nil, "wrr": nil, "lc": nil, "wlc": nil, "lblc": nil, "lblcr": nil, "dh": nil, "sed": nil, "nq": nil, "fo": nil, "ovf": nil,
-	"sh": {"fallback", "port"}, "mh": {"fallback", "port"},
-}
-
-// everySchedulerFile has a virtual server for each scheduler and forwarding method, and the commands that make the same table.
-func everySchedulerFile() (file string, commands []string) {
-	var b strings.Builder
-	b.WriteString("version: 1\ndirectors: [{name: lvs-master, address: 10.77.0.2}]\n" +
-		"vrrp_instances: [{name: mysql, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100]}]\nvirtual_servers:\n")
-	port := 4000
-	for _, scheduler := range slices.Sorted(maps.Keys(everyScheduler)) {
-		for method, letter := range map[string]string{"dr": "-g", "nat": "-m", "tun": "-i"} {
-			port++
-			flags, of := "", ""
-			if names := everyScheduler[scheduler]; names != nil {
-				flags = ", scheduler_flags: [" + strings.Join(names, ", ") + "]"
-				of = fmt.Sprintf(" -b %[1]s-%[2]s,%[1]s-%[3]s", scheduler, names[0], names[1])
-			}
-			fmt.Fprintf(&b, "  - {name: %[1]s-%[2]s, address: 10.77.0.100, port: %[3]d, scheduler: %[1]s%[4]s, forward: %[2]s, checks: [{type: tcp, port: 3306}], real_servers: ["+
-				"{name: mysql1, address: 10.77.0.11, weight: 3, upper_threshold: 400, lower_threshold: 300}, {name: mysql2, address: 10.77.0.12}]}\n", scheduler, method, port, flags)
-			vip := fmt.Sprintf("-t 10.77.0.100:%d", port)
-			commands = append(
-				commands, "-A "+vip+" -s "+scheduler+of,
-				fmt.Sprintf("-a %s -r 10.77.0.11:%d %s -w 3 -x 400 -y 300", vip, port, letter),
-				fmt.Sprintf("-a %s -r 10.77.0.12:%d %s -w 1", vip, port, letter),
-			)
-		}
-	}
-	return b.String(), commands
-}
-
-// TestEveryScheduler: the table of each scheduler with each forwarding method, flags and thresholds, is what ipvsadm makes of
-// the same settings. A director that was killed finds it as it is, and changes nothing.
-//
-// Proves docs/virtual-servers.md: "What the keys of [`virtual_servers`](cluster-file.md#virtual_servers) make of the kernel's IPVS table"
-func TestEveryScheduler(t *testing.T) {
-	lab.Need(t, lab.IPVS)
-	lab.Long(t)
-	c := newCluster(t, shape{})
-	file, commands := everySchedulerFile()
-	c.net.File("cluster.yaml", file)
-	c.answering()
-	other := c.net.Host("other", c.lan.At("10.77.0.60/24"))
-	for _, command := range commands {
-		other.Run(append([]string{"ipvsadm"}, strings.Fields(command)...)...)
-	}
-	same := func() error {
-		for _, list := range [][]string{{"ipvsadm", "-Sn"}, {"ipvsadm", "-Ln", "--thresholds"}} {
-			want, got := sorted(other.Run(list...)), sorted(c.master.Run(list...))
-			if want != got {
-				return fmt.Errorf("%v\n%s\nwant\n%s", list, got, want)
-			}
-		}
-		return nil
-	}
-	c.startTwice(same)
-	c.hasSchedulers()
-}
 
 // hasSchedulers compares what the status says of the kernel with the modules that are loaded by now.
 func (c *cluster) hasSchedulers() {
