@@ -12,10 +12,11 @@ import (
 // TestDoctor: the packet filter of a real server drops the packets of clients. `lvsctl doctor` there names that with its
 // code and the command that mends it, and so does a machine without a daemon from the bundle. The command is run as it is,
 // and nothing is found any more. Settings of a director with which clients fail are found, and --fix ends them. The bundle
-// of a director has its tables, and none of its secrets.
+// of a director has its tables and its packets, and none of its secrets.
 //
 // Proves docs/operations.md: "`lvsctl doctor` says what is wrong on this machine, why it matters, and what mends it"
 // Proves docs/operations.md: "`lvsctl doctor --fix`, as root, makes the settings that end findings and that are safe"
+// Proves docs/operations.md: "Only their headers are recorded, without the passwords of adverts"
 // Proves docs/operations.md: "It has no secrets: neither the cluster file nor any file that it names is in it"
 func TestDoctor(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -28,7 +29,7 @@ func TestDoctor(t *testing.T) {
 	}
 	c.mysql1.Run("iptables", "-P", "INPUT", "DROP")
 	out := c.awaitDoctor(c.mysql1, 2, "CRITICAL service_blocked ")
-	bundle := c.bundle(c.mysql1)
+	bundle := c.bundle(c.mysql1, "0s")
 	if out, err := c.client.Try(program(t, "lvsctl"), "doctor", "--bundle", bundle); lab.ExitCode(err) != 2 || !strings.Contains(out, "CRITICAL service_blocked (realserver mysql1") {
 		t.Errorf("from the bundle: exit code %d\n%s", lab.ExitCode(err), out)
 	}
@@ -43,7 +44,7 @@ func TestDoctor(t *testing.T) {
 	c.fixes(c.master, "net.ipv4.vs.drop_packet", "3", "clients_blocked")
 	c.fixes(c.master, "net.ipv4.conf.eth0.arp_ignore", "8", "vip_not_reached")
 
-	bundle = c.bundle(c.master)
+	bundle = c.bundle(c.master, "4s") // longer than a BACKUP waits for an advert before it sends some
 	content := c.master.Run("tar", "-xzOf", bundle)
 	for _, want := range []string{`"role": "director"`, "TCP  " + vipPort, "net.ipv4.vs.", `"kind":"instance_state"`, "inet 10.77.0.2/24", "# instance mysql"} {
 		if !strings.Contains(content, want) {
@@ -52,6 +53,10 @@ func TestDoctor(t *testing.T) {
 	}
 	if strings.Contains(content, secret) {
 		t.Error("the bundle has the password of the adverts")
+	}
+	packets := c.master.Run("sh", "-c", "tar -xzOf "+bundle+" packets.pcap | tcpdump -Z root -nr -")
+	if !strings.Contains(packets, "VRRPv2, Advertisement, vrid 51") || !strings.Contains(packets, "10.77.0.2.") {
+		t.Errorf("the bundle has no adverts, or no checks:\n%s", packets)
 	}
 	c.master.daemon.Kill()
 	c.awaitDoctor(c.master, 3, "UNKNOWN: ")
@@ -84,11 +89,11 @@ func (c *cluster) awaitDoctor(n *node, code int, text string) (out string) {
 	return out
 }
 
-// bundle makes a bundle and returns its file.
-func (c *cluster) bundle(n *node) string {
+// bundle makes a bundle with the packets of a time and returns its file.
+func (c *cluster) bundle(n *node, recorded string) string {
 	c.t.Helper()
 	path := n.Path("bundle.tar.gz")
-	if out, err := n.ctl("bundle", "--file", path); err != nil {
+	if out, err := n.ctl("bundle", "--file", path, "--capture", recorded); err != nil {
 		c.t.Fatalf("lvsctl bundle on %s: %v\n%s", n.Name, err, out)
 	}
 	return path

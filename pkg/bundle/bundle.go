@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -17,7 +18,7 @@ import (
 const (
 	// MaxPart is the size of a part in bytes. The end of what is larger is cut off.
 	MaxPart = 4 << 20
-	// PartTime is how long a part may take.
+	// PartTime is how long a part may take that does not say it.
 	PartTime = 5 * time.Second
 	// maxParts and maxBytes are how many parts are read, and how large they may be together.
 	maxParts = 1000
@@ -32,6 +33,8 @@ type Part struct {
 	Name string
 	// Read returns the content. It must end when ctx does. What it returns beside an error is kept.
 	Read func(ctx context.Context) ([]byte, error)
+	// Within is how long it may take; 0: PartTime.
+	Within time.Duration
 }
 
 // Entry is what became of a part.
@@ -75,7 +78,7 @@ func Write(ctx context.Context, w io.Writer, head Index, parts []Part) (Index, e
 
 // read returns the content of a part, cut to MaxPart.
 func read(ctx context.Context, p Part) ([]byte, Entry) {
-	ctx, cancel := context.WithTimeout(ctx, PartTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Within, PartTime))
 	defer cancel()
 	content, err := p.Read(ctx)
 	entry := Entry{Name: p.Name, Bytes: len(content)}

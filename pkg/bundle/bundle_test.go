@@ -17,7 +17,7 @@ import (
 func TestBundle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		constant := func(name, text string, err error) Part {
-			return Part{name, func(context.Context) ([]byte, error) { return []byte(text), err }}
+			return Part{Name: name, Read: func(context.Context) ([]byte, error) { return []byte(text), err }}
 		}
 		var out bytes.Buffer
 		began := time.Now()
@@ -26,9 +26,10 @@ func TestBundle(t *testing.T) {
 			constant("absent", "", errors.New("ipvsadm: not installed")),
 			constant("half", "a part", errors.New("exit status 1")),
 			constant("endless", strings.Repeat("x", MaxPart+1), nil),
-			{"hangs", func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			{Name: "hangs", Read: func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			{Name: "hangs longer", Within: 2 * PartTime, Read: func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }},
 		})
-		if err != nil || time.Since(began) != PartTime {
+		if err != nil || time.Since(began) != 3*PartTime {
 			t.Fatalf("%v after %s", err, time.Since(began))
 		}
 		all, err := Read(&out)
@@ -43,7 +44,7 @@ func TestBundle(t *testing.T) {
 		for _, p := range index.Parts {
 			errs = append(errs, p.Error)
 		}
-		if got := strings.Join(errs, "|"); got != "|ipvsadm: not installed|exit status 1||context deadline exceeded" || !index.Parts[3].Cut || index.Node != "lvs-master" {
+		if got := strings.Join(errs, "|"); got != "|ipvsadm: not installed|exit status 1||context deadline exceeded|context deadline exceeded" || !index.Parts[3].Cut || index.Node != "lvs-master" {
 			t.Errorf("%q, %+v", got, index)
 		}
 	})
@@ -54,8 +55,8 @@ func TestEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var out bytes.Buffer
 	index, err := Write(ctx, &out, Index{}, []Part{
-		{"first", func(context.Context) ([]byte, error) { cancel(); return []byte("text"), nil }},
-		{"second", func(ctx context.Context) ([]byte, error) { return nil, ctx.Err() }},
+		{Name: "first", Read: func(context.Context) ([]byte, error) { cancel(); return []byte("text"), nil }},
+		{Name: "second", Read: func(ctx context.Context) ([]byte, error) { return nil, ctx.Err() }},
 	})
 	all, readErr := Read(&out)
 	if err != nil || readErr != nil || string(all["first"]) != "text" || index.Parts[1].Error != context.Canceled.Error() {

@@ -33,11 +33,14 @@ const mostExplained = 50
 const bundledEvents = 7 * 24 * time.Hour
 
 func makeBundle(f *flags) *cobra.Command {
-	path := ""
+	path, recorded := "", captureFor
 	cmd := &cobra.Command{
-		Use: "bundle", Short: "collect the status, events, tables and logs of this machine in one archive, without secrets, for those who help",
+		Use: "bundle", Short: "collect the status, events, tables, logs and packets of this machine in one archive, without secrets, for those who help",
 		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkCapture(recorded); err != nil {
+				return err
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), bundleWithin)
 			defer cancel()
 			host, err := os.Hostname()
@@ -46,13 +49,13 @@ func makeBundle(f *flags) *cobra.Command {
 			}
 			head := bundle.Index{Node: host, Version: version.String(), Time: time.Now()}
 			if path == stdin {
-				_, err = bundle.Write(ctx, cmd.OutOrStdout(), head, f.parts(ctx))
+				_, err = bundle.Write(ctx, cmd.OutOrStdout(), head, f.parts(ctx, recorded))
 				return err
 			}
 			if path == "" {
 				path = fmt.Sprintf("lvs-bundle-%s-%s.tar.gz", host, head.Time.Format("20060102-150405"))
 			}
-			if head, err = f.writeBundle(ctx, path, head); err != nil {
+			if head, err = f.writeBundle(ctx, path, recorded, head); err != nil {
 				return fmt.Errorf("bundle %s: %w", path, err)
 			}
 			if f.output != "table" {
@@ -66,16 +69,18 @@ func makeBundle(f *flags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&path, "file", "", "the archive, which must not exist; - is standard output (default: lvs-bundle-HOST-TIME.tar.gz)")
+	cmd.Flags().DurationVar(&recorded, "capture", recorded, "how long the headers of packets are recorded that show how the cluster works; 0s: not at all")
+	_ = cmd.RegisterFlagCompletionFunc("capture", cobra.NoFileCompletions)
 	return cmd
 }
 
 // writeBundle writes a new file, which only its owner can read.
-func (f *flags) writeBundle(ctx context.Context, path string, head bundle.Index) (bundle.Index, error) {
+func (f *flags) writeBundle(ctx context.Context, path string, recorded time.Duration, head bundle.Index) (bundle.Index, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return head, err
 	}
-	head, err = bundle.Write(ctx, file, head, f.parts(ctx))
+	head, err = bundle.Write(ctx, file, head, f.parts(ctx, recorded))
 	if err = errors.Join(err, file.Close()); err != nil {
 		_ = os.Remove(path)
 	}
@@ -94,8 +99,12 @@ func printBundle(w io.Writer, path string, head bundle.Index) {
 }
 
 // parts lists what a bundle has. The cluster file is not among them: addresses of webhooks may contain secrets.
-func (f *flags) parts(ctx context.Context) []bundle.Part {
-	var all []bundle.Part
+// Packets are recorded from now on.
+func (f *flags) parts(ctx context.Context, recorded time.Duration) []bundle.Part {
+	var all, packets []bundle.Part
+	if recorded > 0 {
+		packets = append(packets, capturePart(ctx, recorded))
+	}
 	for _, l := range f.daemons() {
 		all = append(all, daemonParts(ctx, f.clientOf(l), strings.TrimPrefix(l.unit, "lvs-"))...)
 		all = append(all, commandPart("log-"+l.unit, "journalctl", "--no-pager", "-o", "short-iso-precise", "-n", "2000", "-u", l.unit))
@@ -109,7 +118,8 @@ func (f *flags) parts(ctx context.Context) []bundle.Part {
 	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/net/ip_vs", "/proc/net/ip_vs_stats", "/proc/net/dev", "/proc/loadavg", "/proc/meminfo"} {
 		all = append(all, filePart(path))
 	}
-	return append(all, bundle.Part{Name: "sysctls", Read: bundledSysctls}, bundle.Part{Name: "files/proc/modules", Read: bundledModules})
+	all = append(all, bundle.Part{Name: "sysctls", Read: bundledSysctls}, bundle.Part{Name: "files/proc/modules", Read: bundledModules})
+	return append(all, packets...)
 }
 
 // bundledCommands change nothing, and show no secrets.

@@ -38,7 +38,7 @@ func TestDoctor(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			socket, file := serve(t, tt.handlers), filepath.Join(t.TempDir(), "bundle.tar.gz")
-			if code, out, err := lvsctl(t, "--socket", socket, "bundle", "--file", file); code != 0 || err != "" || !strings.Contains(out, file+": ") {
+			if code, out, err := lvsctl(t, "--socket", socket, "bundle", "--capture", "0s", "--file", file); code != 0 || err != "" || !strings.Contains(out, file+": ") {
 				t.Fatalf("bundle: exit %d, %q, %q", code, out, err)
 			}
 			for _, args := range [][]string{{"--socket", socket, "doctor"}, {"doctor", "--bundle", file}} {
@@ -51,7 +51,7 @@ func TestDoctor(t *testing.T) {
 					t.Errorf("%v as JSON: exit %d, want %d; %s%s", args, code, tt.code, out, err)
 				}
 			}
-			if code, _, err := lvsctl(t, "--socket", socket, "bundle", "--file", file); code != 1 || !strings.Contains(err, "exists") {
+			if code, _, err := lvsctl(t, "--socket", socket, "bundle", "--capture", "0s", "--file", file); code != 1 || !strings.Contains(err, "exists") {
 				t.Errorf("a second time: exit %d, %q", code, err)
 			}
 			if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -81,7 +81,7 @@ func TestDoctorUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "bundle.tar.gz")
-	if code, out, _ := lvsctl(t, "--socket", "/nonexistent/s", "bundle", "--file", file); code != 0 || !strings.Contains(out, "director/status.json: socket /nonexistent/s: no daemon answers") {
+	if code, out, _ := lvsctl(t, "--socket", "/nonexistent/s", "bundle", "--capture", "0s", "--file", file); code != 0 || !strings.Contains(out, "director/status.json: socket /nonexistent/s: no daemon answers") {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	for _, args := range []string{"--socket /nonexistent/s doctor", "doctor --bundle " + file, "doctor --bundle " + text, "doctor --bundle /nonexistent/f", "doctor --nope"} {
