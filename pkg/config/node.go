@@ -16,17 +16,25 @@ type reader struct {
 	name            string       // of the file, for its problems
 	file            *clusterFile // the keys it may have
 	problems        Problems
+	errors          int // problems found, of which the first are kept; warnings likewise
+	warnings        int
 	confusableLines map[int]bool // lines with a confusable character: further problems there are consequences of it
 	values          int          // read so far
 	cut             bool         // reading stopped before the end
 }
 
+// add keeps the first maxProblems errors, and as many warnings, which make no file invalid however many there are.
 func (r *reader) add(p Problem) {
-	if len(r.problems) == maxProblems {
-		p = Problem{Line: p.Line, Column: p.Column, Message: fmt.Sprintf("more than %d problems: the rest is not shown", maxProblems)}
+	count, what := &r.errors, "problems"
+	if p.Warning {
+		count, what = &r.warnings, "warnings"
 	}
-	if len(r.problems) > maxProblems {
+	*count++
+	if *count > maxProblems+1 {
 		return
+	}
+	if *count > maxProblems {
+		p = Problem{Line: p.Line, Column: p.Column, Warning: p.Warning, Message: fmt.Sprintf("more than %d %s: the rest is not shown", maxProblems, what)}
 	}
 	p.File = r.name
 	r.problems = append(r.problems, p)
@@ -53,13 +61,13 @@ func (v value) at(node *yaml.Node, path string) value {
 }
 
 // exhausted reports that the rest of the file is not read: it has too many values because of nested aliases, or too
-// many problems already.
+// many errors already.
 func (v value) exhausted() bool {
 	if v.r.values > maxValues && !v.r.cut {
 		v.fail("", "the file has more than %d values, counting each as often as an alias repeats it", maxValues)
 		v.r.cut = true // keys missing from here on are missing because they are not read
 	}
-	return v.r.cut || len(v.r.problems) > maxProblems
+	return v.r.cut || v.r.errors > maxProblems
 }
 
 // fail reports an error at v.

@@ -237,12 +237,29 @@ func TestBombs(t *testing.T) {
 			if name == "too many values" && (len(problems) != 1 || !strings.Contains(problems[0].Message, "more than 1048576 values")) {
 				t.Errorf("the first of %d problems: %s", len(problems), problems[0])
 			}
-			if len(problems) > 1001 {
+			if len(problems) > 2*1001 { // errors and warnings
 				t.Errorf("%d problems", len(problems))
 			}
 			checkPositions(t, []byte(text), problems[:min(len(problems), 5)])
 			t.Logf("%v, %d problems, the first: %.200s", time.Since(start).Round(time.Millisecond), len(problems), problems[0])
 		})
+	}
+}
+
+// A file with thousands of warnings is valid, and one with an error behind them is not.
+func TestManyWarnings(t *testing.T) {
+	const unchecked = "- {name: s%[1]d, address: 10.1.0.1, port: 1%04[1]d, scheduler: rr, forward: nat, real_servers: [{name: r, address: 10.0.0.1}]}\n"
+	text := "version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n" + numbered(2000, unchecked)
+	c, problems := config.Parse("f", []byte(text))
+	if c == nil || problems.Failed() || len(c.VirtualServers) != 2000 || len(problems) != 1001 {
+		t.Errorf("%d problems, the last: %s", len(problems), problems[len(problems)-1])
+	}
+	if last := problems[len(problems)-1].String(); !strings.Contains(last, "warning: more than 1000 warnings: the rest is not shown") {
+		t.Error(last)
+	}
+	c, problems = config.Parse("f", []byte(text+"- {name: last}\n"))
+	if c != nil || !strings.Contains(problems.String(), "virtual_servers[2000]") {
+		t.Errorf("an error behind the warnings is not found: %d problems", len(problems))
 	}
 }
 

@@ -24,7 +24,7 @@ func TooLarge() string {
 // Other limits of the input.
 const (
 	maxValues   = 1 << 20 // values read, aliases expanded: an alias may refer to a large part of the file
-	maxProblems = 1000
+	maxProblems = 1000    // errors, and as many warnings
 	// maxSearched is the size up to which a syntax error is located exactly, by about twenty attempts to parse.
 	maxSearched = 512 << 10
 )
