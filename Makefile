@@ -128,8 +128,9 @@ bench-handover: binaries ## compare a graceful stop of lvs-director and keepaliv
 bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
 	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
 
-bench-table: binaries ## how start, reload and stop grow with the table; LVS_BENCH_SERVERS="100 32000"
-	$(LABTEST) -bench -v -run '^TestBenchTable$$' $(TESTS)/e2e.test=e2e
+bench-table: binaries ## how start, reload and stop grow with the table, beside keepalived and ipvsadm, with a plot in docs; LVS_BENCH_SERVERS="100 32000"
+	set -o pipefail; $(LABTEST) -guests 1 -bench -v -run '^TestBenchTable$$' $(TESTS)/e2e.test=e2e | tee $(BIN)/bench-table.txt
+	cd e2e/plot && $(GO) run . $(CURDIR)/$(BIN)/bench-table.txt $(CURDIR)/docs/performance-table.svg
 
 # REFERENCE: a directory with another build of lvs-director.
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
