@@ -19,7 +19,7 @@ var strangers = map[string][]string{
 		"vmac_garp_intvl",
 	},
 	"Linux":         {"conn_tab_bits", "drop_entry", "icmp_ratelimit", "ip_vs_dest_conn_overhead", "ip_vs_stats", "keep_addr_on_down", "log_martians", "nf_conntrack", "nf_conntrack_max", "num_grat_arp", "proxy_arp", "sloppy_tcp", "tcp_keepalive_time"},
-	"MySQL":         {"auto_increment", "auto_increment_increment", "max_user_connections", "session_connect_attrs", "slave_skip_errors"},
+	"MySQL":         {"auto_increment", "auto_increment_increment", "log_slave_updates", "max_user_connections", "session_connect_attrs", "slave_skip_errors", "sql_slave_skip_counter"},
 	"node_exporter": {"node_ipvs_backend_connections_active", "node_ipvs_backend_weight"},
 	"needrestart":   {"override_rc"},
 	"SELinux":       {"unconfined_service_t"},

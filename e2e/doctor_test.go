@@ -41,7 +41,12 @@ func TestDoctor(t *testing.T) {
 	c.mysql1.Run("iptables", "-A", "INPUT", "-s", "10.77.0.0/28", "-j", "ACCEPT") // the checks
 	c.awaitDoctor(c.mysql1, 0, "OK: 0 findings")
 
+	c.master.Sysctl("net.ipv4.vs.drop_entry", "3")
+	c.awaitDoctor(c.master, 1, "WARNING entries_dropped ")
 	c.fixes(c.master, "net.ipv4.vs.drop_packet", "3", "clients_blocked")
+	if now := c.master.SysctlValue("net.ipv4.vs.drop_entry"); now != "0" {
+		t.Errorf("net.ipv4.vs.drop_entry is still %s", now)
+	}
 	c.fixes(c.master, "net.ipv4.conf.eth0.arp_ignore", "8", "vip_not_reached")
 
 	bundle = c.bundle(c.master, "4s") // longer than a BACKUP waits for an advert before it sends some

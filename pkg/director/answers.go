@@ -185,7 +185,7 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	l := layoutOf(p, m.sight().addresses)
 	arpIgnore := m.arpIgnore()
 	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.unmarked(ctx, p), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)),
-		m.routed(ctx, p, l), m.tracked(), m.crowded(ctx))
+		m.routed(ctx, p, l), m.tracked(), m.crowded(ctx), m.forgetful())
 }
 
 // rules reads the rules of a family, for reading.

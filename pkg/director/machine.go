@@ -219,3 +219,16 @@ func (m *answerMonitor) crowded(ctx context.Context) []problem.Finding {
 		Remedy: fmt.Sprintf("options ip_vs conn_tab_bits=%d: this line in /etc/modprobe.d/ip_vs.conf counts when the module is loaded; reboot the directors one after the other, the BACKUP first", min(bits.Len(uint(connections)), bucketBits)),
 	}}
 }
+
+// forgetful returns the problem of a setting with which IPVS always removes entries of connections, ip_vs_random_dropentry in
+// net/netfilter/ipvs/ip_vs_conn.c.
+func (m *answerMonitor) forgetful() []problem.Finding {
+	const key, always = "net.ipv4.vs.drop_entry", "3"
+	if value, _ := m.kernel.Sysctls().Get(key); value != always {
+		return nil
+	}
+	return []problem.Finding{{
+		Code: problem.EntriesDropped, Text: "IPVS removes entries of connections at random, because " + key + " is " + always,
+		Remedy: "sysctl -w " + key + "=0", Fix: []problem.Setting{{Key: key, Value: "0"}},
+	}}
+}

@@ -56,6 +56,10 @@ func machineCases() []codesCase {
 			Code:  problem.ConnectionTableSmall,
 			Break: func(n *node) { n.connected(one, 100_000) }, Mend: func(n *node) { n.connected(one, 100) },
 		}},
+		{Case: problemtest.Case[*node]{
+			Code:  problem.EntriesDropped,
+			Break: func(n *node) { n.set("net/ipv4/vs/drop_entry", "3") }, Mend: func(n *node) { n.set("net/ipv4/vs/drop_entry", "1") },
+		}},
 	}
 }
 

@@ -25,5 +25,11 @@ func machineCodes() []Declaration {
 			Means:  "the hash table of IPVS has few buckets for its connections: the kernel searches a long list for each packet of a client, which costs CPU",
 			Remedy: "write the line that lvsctl status shows to /etc/modprobe.d/ip_vs.conf. It counts when the module is loaded: reboot the directors one after the other, the BACKUP first",
 		},
+		{
+			Code: EntriesDropped, Severity: Warning, Role: Director, Subject: "node",
+			Means: "IPVS removes entries of connections at random: handshakes that are under way, and connections on which at most 8 packets were sent and none for a minute, as in a pool of an application. " +
+				"The next packet of such a client is answered with a reset",
+			Remedy: "run the command that lvsctl status shows, and remove the setting where it comes from, such as /etc/sysctl.d. With 1 the kernel does this only while memory is short",
+		},
 	}
 }

@@ -77,6 +77,7 @@ const (
 	ConntrackFull          Code = "conntrack_full"
 	ConntrackNearlyFull    Code = "conntrack_nearly_full"
 	ConnectionTableSmall   Code = "connection_table_small"
+	EntriesDropped         Code = "entries_dropped"
 )
 
 // Role is the daemon that may have a problem.
